@@ -1,0 +1,129 @@
+//! Many objects in use, given back at once.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+use crate::free::depot::{Chain, MAX_BATCH};
+use crate::guard::Guard;
+use crate::pool::Pool;
+use crate::recycle::{ByTrait, Recycler};
+use crate::slab::SlotId;
+
+/// Objects that live together and end together: orders until settlement, requests of a batch.
+///
+/// [`push`](Window::push) takes over a guard: a store, and every 32nd time one exchange with the
+/// pool's depot. [`release`](Window::release) gives all of them back in O(1): one exchange for all
+/// whole batches, and a put for each of the at most 31 others. Nothing touches the objects.
+/// Dropping the guards of 120,000 orders one by one instead takes 5 to 13 ms when the objects
+/// themselves are recycled on the way: as bad as the spike that the pool is to cure.
+///
+/// No push or release allocates. Dropping the window releases it.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// let pool = Pool::builder(|| 0_u64).capacity(1000).keep_as_is().build()?;
+/// let mut live = pool.window();
+/// while let Ok(order) = pool.try_get() {
+///     live.push(order);
+/// }
+/// assert_eq!(live.len(), 1000);
+/// live.release();
+/// assert!(pool.try_get().is_ok());
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
+pub struct Window<'p, T, R: Recycler<T> = ByTrait> {
+    pool: &'p Pool<T, R>,
+    /// The whole batches.
+    chain: Chain,
+    /// The batch being filled.
+    open: [SlotId; MAX_BATCH],
+    open_len: usize,
+    /// The window owns its objects mutably, and drops nothing of its own.
+    _objects: PhantomData<&'p mut T>,
+}
+
+impl<'p, T, R: Recycler<T>> Window<'p, T, R> {
+    pub(crate) fn new(pool: &'p Pool<T, R>) -> Self {
+        Window {
+            pool,
+            chain: Chain::default(),
+            open: [SlotId(0); MAX_BATCH],
+            open_len: 0,
+            _objects: PhantomData,
+        }
+    }
+
+    /// Keeps the object in use until the window is released.
+    ///
+    /// # Panics
+    /// If the guard is another pool's: its object could not be given back here.
+    #[inline]
+    pub fn push(&mut self, guard: Guard<'p, T, R>) {
+        assert!(
+            std::ptr::eq(Guard::pool(&guard), self.pool),
+            "a window takes guards of its own pool only"
+        );
+        self.open[self.open_len] = self.pool.slot(guard.into_object());
+        self.open_len += 1;
+        if self.open_len == self.pool.free().batch() {
+            self.close_batch();
+        }
+    }
+
+    #[cold]
+    fn close_batch(&mut self) {
+        self.pool
+            .free()
+            .append(&mut self.chain, &self.open[..self.open_len]);
+        self.open_len = 0;
+    }
+
+    /// How many objects the window keeps in use.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.chain.nodes() * self.pool.free().batch() + self.open_len
+    }
+
+    /// Whether the window keeps nothing in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Gives every object back in O(1); the window is empty then and can be filled again.
+    pub fn release(&mut self) {
+        self.pool.free().splice(&mut self.chain);
+        for &slot in &self.open[..self.open_len] {
+            self.pool.free().put(slot);
+        }
+        self.open_len = 0;
+    }
+
+    /// Shows every object, in the order of pushing. Touches them all: O(n).
+    pub fn for_each(&self, mut visit: impl FnMut(&T)) {
+        let mut show = |slot| {
+            let object: NonNull<T> = self.pool.object(slot);
+            // SAFETY: the window owns the slot, which holds an object while the pool lives.
+            visit(unsafe { object.as_ref() });
+        };
+        self.pool.free().visit(&self.chain, &mut show);
+        self.open[..self.open_len]
+            .iter()
+            .for_each(|&slot| show(slot));
+    }
+}
+
+impl<T, R: Recycler<T>> Drop for Window<'_, T, R> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl<T, R: Recycler<T>> fmt::Debug for Window<'_, T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Window")
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! Types shared between the eBPF programs and user space: where the tracing programs will be built

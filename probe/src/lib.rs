@@ -1,0 +1,1 @@
+//! Allocator and pause latency of a live process: where the tracing commands will be built
