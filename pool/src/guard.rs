@@ -6,37 +6,35 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-use crate::pool::Pool;
-use crate::recycle::{ByTrait, Recycler};
+use crate::stock::Stock;
 
-/// An object taken from a [`Pool`]; goes back when dropped, on any thread.
+/// An object taken from a [`Pool`](crate::Pool); goes back when dropped, on any thread.
 ///
-/// Two words: the object's address and the pool's. A guard that is forgotten
+/// Two words: the object's address and its pool's. A guard that is forgotten
 /// (`std::mem::forget`) keeps its object out of use until the pool is dropped, which drops it.
 #[must_use = "the object goes back to the pool at once if the guard is not kept"]
-pub struct Guard<'p, T, R: Recycler<T> = ByTrait> {
+pub struct Guard<'p, T> {
     object: NonNull<T>,
-    pool: &'p Pool<T, R>,
+    stock: &'p Stock<T>,
     /// The guard may use the object mutably, and drops nothing of its own.
     _object: PhantomData<&'p mut T>,
 }
 
-impl<'p, T, R: Recycler<T>> Guard<'p, T, R> {
-    /// `object` must be a slot's that the caller has taken from `pool`.
+impl<'p, T> Guard<'p, T> {
+    /// `object` must be a slot's that the caller has taken from `stock`.
     #[inline(always)]
-    pub(crate) fn new(object: NonNull<T>, pool: &'p Pool<T, R>) -> Self {
+    pub(crate) fn new(object: NonNull<T>, stock: &'p Stock<T>) -> Self {
         Guard {
             object,
-            pool,
+            stock,
             _object: PhantomData,
         }
     }
 
-    /// The pool that the object belongs to.
+    /// Where the object belongs.
     #[inline]
-    #[must_use]
-    pub fn pool(guard: &Self) -> &'p Pool<T, R> {
-        guard.pool
+    pub(crate) fn stock(&self) -> &'p Stock<T> {
+        self.stock
     }
 
     /// The object's address, without giving the object back.
@@ -46,7 +44,7 @@ impl<'p, T, R: Recycler<T>> Guard<'p, T, R> {
     }
 }
 
-impl<T, R: Recycler<T>> Deref for Guard<'_, T, R> {
+impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
     #[inline(always)]
@@ -57,7 +55,7 @@ impl<T, R: Recycler<T>> Deref for Guard<'_, T, R> {
     }
 }
 
-impl<T, R: Recycler<T>> DerefMut for Guard<'_, T, R> {
+impl<T> DerefMut for Guard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as in `deref`; `&mut self` makes the access the only one.
@@ -65,26 +63,27 @@ impl<T, R: Recycler<T>> DerefMut for Guard<'_, T, R> {
     }
 }
 
-impl<T, R: Recycler<T>> Drop for Guard<'_, T, R> {
+impl<T> Drop for Guard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.pool.put(self.object);
+        self.stock.put(self.object);
     }
 }
 
-// SAFETY: sending the guard sends the `T` (hence `T: Send`) and a reference to the pool, which is
-// then used from two threads (hence `Pool: Sync`).
-unsafe impl<T: Send, R: Recycler<T>> Send for Guard<'_, T, R> where Pool<T, R>: Sync {}
-// SAFETY: `&Guard` gives `&T` (hence `T: Sync`) and `&Pool`.
-unsafe impl<T: Sync, R: Recycler<T>> Sync for Guard<'_, T, R> where Pool<T, R>: Sync {}
+// SAFETY: sending the guard sends the `T` (hence `T: Send`), and a reference to the stock, which is
+// `Sync` if `T: Send`.
+unsafe impl<T: Send> Send for Guard<'_, T> {}
+// SAFETY: `&Guard` gives `&T` (hence `T: Sync`), and to this crate `&Stock`, with which nothing but
+// giving back could be done, and that needs the guard itself.
+unsafe impl<T: Sync> Sync for Guard<'_, T> {}
 
-impl<T: fmt::Debug, R: Recycler<T>> fmt::Debug for Guard<'_, T, R> {
+impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
 }
 
-impl<T: fmt::Display, R: Recycler<T>> fmt::Display for Guard<'_, T, R> {
+impl<T: fmt::Display> fmt::Display for Guard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

@@ -63,6 +63,7 @@ mod percpu;
 mod pool;
 mod recycle;
 mod slab;
+mod stock;
 mod sync;
 mod window;
 

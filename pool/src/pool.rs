@@ -1,22 +1,19 @@
-//! The pool itself: a slab of objects, the free slots among them, and how to recycle one.
+//! The pool itself: its objects, and how to recycle one.
 
 use std::fmt;
-use std::ptr::NonNull;
 
 use crate::builder::{BuildError, Builder};
-use crate::free::FreeSlots;
 use crate::guard::Guard;
 use crate::percpu::Path;
 use crate::recycle::{ByTrait, Recycler};
-use crate::slab::{Slab, SlotId};
+use crate::stock::Stock;
 use crate::window::Window;
 
 /// A fixed number of objects, made once, taken and given back by any thread.
 ///
 /// See the [crate's front page](crate) for when it helps, what it costs and how it works.
 pub struct Pool<T, R = ByTrait> {
-    free: FreeSlots,
-    slab: Slab<T>,
+    stock: Stock<T>,
     recycler: R,
 }
 
@@ -45,11 +42,8 @@ impl<T, R: Recycler<T>> Pool<T, R> {
         recycler: R,
         portable: bool,
     ) -> Result<Self, BuildError> {
-        let slab = Slab::new(capacity, make)?;
-        let free = FreeSlots::new(capacity, slab.spacing(), portable);
         Ok(Pool {
-            free,
-            slab,
+            stock: Stock::new(capacity, make, portable)?,
             recycler,
         })
     }
@@ -67,11 +61,10 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     /// # Panics
     /// If the recycler does; the object stays in the pool.
     #[inline]
-    pub fn try_get(&self) -> Result<Guard<'_, T, R>, Exhausted> {
-        match self.free.take() {
-            Some(slot) => {
-                // The guard first: should the recycler panic, it puts the object back.
-                let mut guard = Guard::new(self.slab.object(slot), self);
+    pub fn try_get(&self) -> Result<Guard<'_, T>, Exhausted> {
+        match self.stock.take() {
+            Some(mut guard) => {
+                // Should the recycler panic, the guard puts the object back.
                 self.recycler.recycle(&mut guard);
                 Ok(guard)
             }
@@ -83,53 +76,35 @@ impl<T, R: Recycler<T>> Pool<T, R> {
 
     /// An empty window, to keep many objects in use and give them back in O(1).
     #[must_use]
-    pub fn window(&self) -> Window<'_, T, R> {
-        Window::new(self)
+    pub fn window(&self) -> Window<'_, T> {
+        Window::new(&self.stock)
     }
 
     /// How many objects the pool holds, free and in use.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.slab.capacity()
+        self.stock.capacity()
     }
 
     /// Which per-core path this pool uses, and why if it is the portable one.
     #[must_use]
     pub fn path(&self) -> Path {
-        self.free.path()
+        self.stock.free().path()
     }
 
     /// How many restartable sequences the kernel has restarted (0 on the portable path). Each
     /// costs some ten nanoseconds; thousands a second point to a storm of signals or preemption.
     #[must_use]
     pub fn restarts(&self) -> u64 {
-        self.free.restarts()
-    }
-
-    /// Gives back an object that a guard or window of this pool owned.
-    #[inline(always)]
-    pub(crate) fn put(&self, object: NonNull<T>) {
-        self.free.put(self.slab.slot(object));
-    }
-
-    pub(crate) fn slot(&self, object: NonNull<T>) -> SlotId {
-        self.slab.slot(object)
-    }
-
-    pub(crate) fn object(&self, slot: SlotId) -> NonNull<T> {
-        self.slab.object(slot)
-    }
-
-    pub(crate) fn free(&self) -> &FreeSlots {
-        &self.free
+        self.stock.free().restarts()
     }
 }
 
 impl<T, R> fmt::Debug for Pool<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("capacity", &self.slab.capacity())
-            .field("path", &self.free.path())
+            .field("capacity", &self.stock.capacity())
+            .field("path", &self.stock.free().path())
             .finish_non_exhaustive()
     }
 }

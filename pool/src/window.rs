@@ -6,9 +6,8 @@ use std::ptr::NonNull;
 
 use crate::free::depot::{Chain, MAX_BATCH};
 use crate::guard::Guard;
-use crate::pool::Pool;
-use crate::recycle::{ByTrait, Recycler};
 use crate::slab::SlotId;
+use crate::stock::Stock;
 
 /// Objects that live together and end together: orders until settlement, requests of a batch.
 ///
@@ -32,8 +31,8 @@ use crate::slab::SlotId;
 /// assert!(pool.try_get().is_ok());
 /// # Ok::<_, tailcut_pool::BuildError>(())
 /// ```
-pub struct Window<'p, T, R: Recycler<T> = ByTrait> {
-    pool: &'p Pool<T, R>,
+pub struct Window<'p, T> {
+    stock: &'p Stock<T>,
     /// The whole batches.
     chain: Chain,
     /// The batch being filled.
@@ -43,10 +42,10 @@ pub struct Window<'p, T, R: Recycler<T> = ByTrait> {
     _objects: PhantomData<&'p mut T>,
 }
 
-impl<'p, T, R: Recycler<T>> Window<'p, T, R> {
-    pub(crate) fn new(pool: &'p Pool<T, R>) -> Self {
+impl<'p, T> Window<'p, T> {
+    pub(crate) fn new(stock: &'p Stock<T>) -> Self {
         Window {
-            pool,
+            stock,
             chain: Chain::default(),
             open: [SlotId(0); MAX_BATCH],
             open_len: 0,
@@ -59,21 +58,21 @@ impl<'p, T, R: Recycler<T>> Window<'p, T, R> {
     /// # Panics
     /// If the guard is another pool's: its object could not be given back here.
     #[inline]
-    pub fn push(&mut self, guard: Guard<'p, T, R>) {
+    pub fn push(&mut self, guard: Guard<'p, T>) {
         assert!(
-            std::ptr::eq(Guard::pool(&guard), self.pool),
+            std::ptr::eq(guard.stock(), self.stock),
             "a window takes guards of its own pool only"
         );
-        self.open[self.open_len] = self.pool.slot(guard.into_object());
+        self.open[self.open_len] = self.stock.slot(guard.into_object());
         self.open_len += 1;
-        if self.open_len == self.pool.free().batch() {
+        if self.open_len == self.stock.free().batch() {
             self.close_batch();
         }
     }
 
     #[cold]
     fn close_batch(&mut self) {
-        self.pool
+        self.stock
             .free()
             .append(&mut self.chain, &self.open[..self.open_len]);
         self.open_len = 0;
@@ -82,7 +81,7 @@ impl<'p, T, R: Recycler<T>> Window<'p, T, R> {
     /// How many objects the window keeps in use.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.chain.nodes() * self.pool.free().batch() + self.open_len
+        self.chain.nodes() * self.stock.free().batch() + self.open_len
     }
 
     /// Whether the window keeps nothing in use.
@@ -93,9 +92,9 @@ impl<'p, T, R: Recycler<T>> Window<'p, T, R> {
 
     /// Gives every object back in O(1); the window is empty then and can be filled again.
     pub fn release(&mut self) {
-        self.pool.free().splice(&mut self.chain);
+        self.stock.free().splice(&mut self.chain);
         for &slot in &self.open[..self.open_len] {
-            self.pool.free().put(slot);
+            self.stock.free().put(slot);
         }
         self.open_len = 0;
     }
@@ -103,24 +102,24 @@ impl<'p, T, R: Recycler<T>> Window<'p, T, R> {
     /// Shows every object, in the order of pushing. Touches them all: O(n).
     pub fn for_each(&self, mut visit: impl FnMut(&T)) {
         let mut show = |slot| {
-            let object: NonNull<T> = self.pool.object(slot);
+            let object: NonNull<T> = self.stock.object(slot);
             // SAFETY: the window owns the slot, which holds an object while the pool lives.
             visit(unsafe { object.as_ref() });
         };
-        self.pool.free().visit(&self.chain, &mut show);
+        self.stock.free().visit(&self.chain, &mut show);
         self.open[..self.open_len]
             .iter()
             .for_each(|&slot| show(slot));
     }
 }
 
-impl<T, R: Recycler<T>> Drop for Window<'_, T, R> {
+impl<T> Drop for Window<'_, T> {
     fn drop(&mut self) {
         self.release();
     }
 }
 
-impl<T, R: Recycler<T>> fmt::Debug for Window<'_, T, R> {
+impl<T> fmt::Debug for Window<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Window")
             .field("len", &self.len())

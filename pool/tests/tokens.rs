@@ -38,8 +38,8 @@ fn shuffle(portable: bool, capacity: usize, threads: u64, churn: bool) {
             let (pool, served) = (&pool, &served);
             scope.spawn(move || {
                 let mut seed = id + 1;
-                let mut held: Vec<Guard<'_, _, _>> = Vec::with_capacity(capacity);
-                let mut window: Window<'_, _, _> = pool.window();
+                let mut held: Vec<Guard<'_, _>> = Vec::with_capacity(capacity);
+                let mut window: Window<'_, _> = pool.window();
                 for turn in 0..operations() / threads {
                     if churn && turn.is_multiple_of(512) {
                         bind(random(&mut seed) as usize % 2);

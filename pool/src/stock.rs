@@ -1,0 +1,60 @@
+//! A pool's objects, and which of them are free: what guards and windows hold on to.
+//!
+//! The stock knows nothing of recycling, so that a [`Guard`] is the same type however its pool
+//! recycles.
+
+use std::ptr::NonNull;
+
+use crate::builder::BuildError;
+use crate::free::FreeSlots;
+use crate::guard::Guard;
+use crate::slab::{Slab, SlotId};
+
+/// See the module's head.
+#[derive(Debug)]
+pub(crate) struct Stock<T> {
+    free: FreeSlots,
+    slab: Slab<T>,
+}
+
+impl<T> Stock<T> {
+    pub(crate) fn new(
+        capacity: usize,
+        make: impl FnMut() -> T,
+        portable: bool,
+    ) -> Result<Self, BuildError> {
+        let slab = Slab::new(capacity, make)?;
+        let free = FreeSlots::new(capacity, slab.spacing(), portable);
+        Ok(Stock { free, slab })
+    }
+
+    /// Takes a free object as its last user left it.
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Option<Guard<'_, T>> {
+        let slot = self.free.take()?;
+        Some(Guard::new(self.slab.object(slot), self))
+    }
+
+    /// Gives back an object that a guard owned.
+    #[inline(always)]
+    pub(crate) fn put(&self, object: NonNull<T>) {
+        self.free.put(self.slab.slot(object));
+    }
+
+    /// How many objects there are, free and in use.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slab.capacity()
+    }
+
+    pub(crate) fn slot(&self, object: NonNull<T>) -> SlotId {
+        self.slab.slot(object)
+    }
+
+    pub(crate) fn object(&self, slot: SlotId) -> NonNull<T> {
+        self.slab.object(slot)
+    }
+
+    pub(crate) fn free(&self) -> &FreeSlots {
+        &self.free
+    }
+}
