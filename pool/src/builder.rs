@@ -1,16 +1,20 @@
 //! How a pool is described and made.
 
+use std::marker::PhantomData;
+
+use crate::overload::{Refuse, Wait};
 use crate::pool::Pool;
 use crate::recycle::{AsIs, ByTrait, Recycler, With};
 
 /// Describes a [`Pool`]: begin with [`Pool::builder`], end with [`build`](Builder::build).
 #[derive(Debug, Clone)]
 #[must_use = "a builder makes nothing until `build` is called"]
-pub struct Builder<F, R = ByTrait> {
+pub struct Builder<F, R = ByTrait, O = Refuse> {
     make: F,
     recycler: R,
     capacity: usize,
     portable: bool,
+    overload: PhantomData<O>,
 }
 
 impl<F> Builder<F> {
@@ -20,11 +24,12 @@ impl<F> Builder<F> {
             recycler: ByTrait,
             capacity: 0,
             portable: false,
+            overload: PhantomData,
         }
     }
 }
 
-impl<F, R> Builder<F, R> {
+impl<F, R, O> Builder<F, R, O> {
     /// How many objects the pool holds: exactly so many can be in use at once.
     pub fn capacity(mut self, objects: usize) -> Self {
         self.capacity = objects;
@@ -42,7 +47,7 @@ impl<F, R> Builder<F, R> {
     ///     .build()?;
     /// # Ok::<_, tailcut_pool::BuildError>(())
     /// ```
-    pub fn recycle_with<T, G>(self, recycle: G) -> Builder<F, With<G>>
+    pub fn recycle_with<T, G>(self, recycle: G) -> Builder<F, With<G>, O>
     where
         F: FnMut() -> T,
         G: Fn(&mut T),
@@ -51,23 +56,43 @@ impl<F, R> Builder<F, R> {
     }
 
     /// Leaves each object as its last user left it.
-    pub fn keep_as_is(self) -> Builder<F, AsIs> {
+    pub fn keep_as_is(self) -> Builder<F, AsIs, O> {
         self.recycler(AsIs)
     }
 
     /// Recycles by a strategy of your own.
-    pub fn recycler<S>(self, recycler: S) -> Builder<F, S> {
+    pub fn recycler<S>(self, recycler: S) -> Builder<F, S, O> {
         let Builder {
             make,
             recycler: _,
             capacity,
             portable,
+            overload,
         } = self;
         Builder {
             make,
             recycler,
             capacity,
             portable,
+            overload,
+        }
+    }
+
+    /// Lets [`Pool::get`] wait for an object when all are in use, where it otherwise refuses.
+    pub fn wait(self) -> Builder<F, R, Wait> {
+        let Builder {
+            make,
+            recycler,
+            capacity,
+            portable,
+            overload: _,
+        } = self;
+        Builder {
+            make,
+            recycler,
+            capacity,
+            portable,
+            overload: PhantomData,
         }
     }
 
@@ -84,7 +109,7 @@ impl<F, R> Builder<F, R> {
     ///
     /// # Panics
     /// If the maker panics; what was made until then is dropped, nothing leaks.
-    pub fn build<T>(self) -> Result<Pool<T, R>, BuildError>
+    pub fn build<T>(self) -> Result<Pool<T, R, O>, BuildError>
     where
         F: FnMut() -> T,
         R: Recycler<T>,

@@ -41,7 +41,8 @@
 //!   fine, you gain a few nanoseconds a request and take on a capacity to plan.
 //! - Objects should be **preshaped**: buffers inside the object, or with their capacity grown.
 //!   An object whose recycling frees its parts has only moved its allocations.
-//! - The capacity is **exact** and never grows: a full pool refuses ([`Exhausted`]).
+//! - The capacity is **exact** and never grows: when all objects are in use, a get refuses
+//!   ([`Exhausted`]) or, if the pool was built with [`Builder::wait`], waits.
 //! - Recycling is **lazy**: an object keeps its contents until it is next taken.
 //! - A cold object costs cache misses whoever hands it out. The pool hands out the object given
 //!   back last on this CPU, while it has one.
@@ -59,6 +60,7 @@ mod builder;
 mod free;
 mod guard;
 pub mod meter;
+mod overload;
 mod percpu;
 mod pool;
 mod recycle;
@@ -69,6 +71,7 @@ mod window;
 
 pub use builder::{BuildError, Builder};
 pub use guard::Guard;
+pub use overload::{Refuse, Wait};
 pub use percpu::{Fallback, Path};
 pub use pool::{Exhausted, Pool};
 pub use recycle::{AsIs, ByTrait, Recycle, Recycler, With};

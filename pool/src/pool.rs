@@ -1,9 +1,12 @@
 //! The pool itself: its objects, and how to recycle one.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
 
 use crate::builder::{BuildError, Builder};
 use crate::guard::Guard;
+use crate::overload::{Refuse, Wait};
 use crate::percpu::Path;
 use crate::recycle::{ByTrait, Recycler};
 use crate::stock::Stock;
@@ -12,9 +15,10 @@ use crate::window::Window;
 /// A fixed number of objects, made once, taken and given back by any thread.
 ///
 /// See the [crate's front page](crate) for when it helps, what it costs and how it works.
-pub struct Pool<T, R = ByTrait> {
+pub struct Pool<T, R = ByTrait, O = Refuse> {
     stock: Stock<T>,
     recycler: R,
+    overload: PhantomData<O>,
 }
 
 impl<T> Pool<T, ByTrait> {
@@ -35,7 +39,7 @@ impl<T> Pool<T, ByTrait> {
     }
 }
 
-impl<T, R: Recycler<T>> Pool<T, R> {
+impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     pub(crate) fn new(
         capacity: usize,
         make: impl FnMut() -> T,
@@ -45,6 +49,7 @@ impl<T, R: Recycler<T>> Pool<T, R> {
         Ok(Pool {
             stock: Stock::new(capacity, make, portable)?,
             recycler,
+            overload: PhantomData,
         })
     }
 
@@ -63,14 +68,21 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     #[inline]
     pub fn try_get(&self) -> Result<Guard<'_, T>, Exhausted> {
         match self.stock.take() {
-            Some(mut guard) => {
-                // Should the recycler panic, the guard puts the object back.
-                self.recycler.recycle(&mut guard);
-                Ok(guard)
-            }
-            None => Err(Exhausted {
-                capacity: self.capacity(),
-            }),
+            Some(guard) => Ok(self.recycled(guard)),
+            None => Err(self.exhausted()),
+        }
+    }
+
+    /// Readies a taken object. Should the recycler panic, the guard puts the object back.
+    #[inline(always)]
+    fn recycled<'p>(&'p self, mut guard: Guard<'p, T>) -> Guard<'p, T> {
+        self.recycler.recycle(&mut guard);
+        guard
+    }
+
+    fn exhausted(&self) -> Exhausted {
+        Exhausted {
+            capacity: self.capacity(),
         }
     }
 
@@ -100,7 +112,71 @@ impl<T, R: Recycler<T>> Pool<T, R> {
     }
 }
 
-impl<T, R> fmt::Debug for Pool<T, R> {
+impl<T, R: Recycler<T>> Pool<T, R, Refuse> {
+    /// Takes an object by this pool's overload policy, which is to refuse: the same as
+    /// [`try_get`](Pool::try_get).
+    ///
+    /// # Errors
+    /// [`Exhausted`] if every object is in use.
+    ///
+    /// # Panics
+    /// If the recycler does; the object stays in the pool.
+    #[inline]
+    pub fn get(&self) -> Result<Guard<'_, T>, Exhausted> {
+        self.try_get()
+    }
+}
+
+impl<T, R: Recycler<T>> Pool<T, R, Wait> {
+    /// Takes an object by this pool's overload policy, which is to wait until one is given back.
+    ///
+    /// A get that need not wait costs what [`try_get`](Pool::try_get) does. Waiting is for rare
+    /// overload: the first thread to wait sends every put of every core through the slow path
+    /// until nobody waits any more. Threads are not served in the order of their arrival.
+    ///
+    /// Waits for ever if the objects are never given back: if this thread holds them all, say.
+    ///
+    /// ```
+    /// use tailcut_pool::Pool;
+    ///
+    /// let pool = Pool::builder(String::new).capacity(1).wait().build()?;
+    /// std::thread::scope(|scope| {
+    ///     for _ in 0..4 {
+    ///         scope.spawn(|| pool.get().push('x')); // one after the other
+    ///     }
+    /// });
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the recycler does; the object stays in the pool.
+    #[inline]
+    pub fn get(&self) -> Guard<'_, T> {
+        loop {
+            if let Some(guard) = self.stock.take_or_wait(None) {
+                return self.recycled(guard);
+            }
+        }
+    }
+
+    /// As [`get`](Pool::get), but for at most `patience`.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if no object came free in time.
+    ///
+    /// # Panics
+    /// If the recycler does; the object stays in the pool.
+    pub fn get_timeout(&self, patience: Duration) -> Result<Guard<'_, T>, Exhausted> {
+        // A patience beyond the clock's end is none that ends.
+        let deadline = Instant::now().checked_add(patience);
+        match self.stock.take_or_wait(deadline) {
+            Some(guard) => Ok(self.recycled(guard)),
+            None => Err(self.exhausted()),
+        }
+    }
+}
+
+impl<T, R, O> fmt::Debug for Pool<T, R, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
             .field("capacity", &self.stock.capacity())

@@ -4,6 +4,7 @@
 //! recycles.
 
 use std::ptr::NonNull;
+use std::time::Instant;
 
 use crate::builder::BuildError;
 use crate::free::FreeSlots;
@@ -32,6 +33,12 @@ impl<T> Stock<T> {
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Guard<'_, T>> {
         let slot = self.free.take()?;
+        Some(Guard::new(self.slab.object(slot), self))
+    }
+
+    /// Takes an object, waiting for one if need be; `None` when `deadline` passed first.
+    pub(crate) fn take_or_wait(&self, deadline: Option<Instant>) -> Option<Guard<'_, T>> {
+        let slot = self.free.take_or_wait(deadline)?;
         Some(Guard::new(self.slab.object(slot), self))
     }
 

@@ -5,10 +5,65 @@
 //! cannot see (its protocol has a model of its own), and [`crate::meter`], which is per thread.
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use loom::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// Orders every access before it against every access after it.
+pub(crate) fn full_barrier() {
+    #[cfg(not(loom))]
+    std::sync::atomic::fence(Ordering::SeqCst);
+    #[cfg(loom)]
+    loom::sync::atomic::fence(Ordering::SeqCst);
+}
+
+/// A [`full_barrier`] directly after an atomic read-modify-write. On x86 that instruction is one
+/// already (Intel SDM vol. 3A, 9.2.5), so that only the compiler must be told.
+#[inline(always)]
+pub(crate) fn full_barrier_after_rmw() {
+    #[cfg(all(not(loom), target_arch = "x86_64"))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(not(all(not(loom), target_arch = "x86_64")))]
+    full_barrier();
+}
+
+/// Locks. A holder that panicked has left nothing half-done: what our locks guard is one number.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Waits for a notification, or until `deadline`; whether there is time left.
+pub(crate) fn wait<'m, T>(
+    condition: &Condvar,
+    guard: MutexGuard<'m, T>,
+    deadline: Option<std::time::Instant>,
+) -> (MutexGuard<'m, T>, bool) {
+    #[cfg(not(loom))]
+    if let Some(deadline) = deadline {
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        let (guard, result) = condition
+            .wait_timeout(guard, left)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        return (guard, !result.timed_out());
+    }
+    #[cfg(loom)]
+    let _ = deadline; // loom knows no time: every wait is without end
+    (
+        condition
+            .wait(guard)
+            .unwrap_or_else(std::sync::PoisonError::into_inner),
+        true,
+    )
+}
 
 /// Lets another thread run: spins first, then yields, so that a waiter on an oversubscribed
 /// machine does not keep the core from the thread it waits for.

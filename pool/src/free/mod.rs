@@ -19,10 +19,14 @@
 
 pub(crate) mod depot;
 pub(crate) mod tagged_stack;
+mod waiting;
+
+use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
 use self::depot::{Chain, Depot, MAX_BATCH};
+use self::waiting::Waiters;
 use crate::percpu::portable::Shards;
 use crate::percpu::rseq::Magazines;
 use crate::percpu::{Fallback, FenceRefused, Path};
@@ -35,6 +39,7 @@ pub(crate) struct FreeSlots {
     cores: Cores,
     depot: Depot,
     transits: CachePadded<Transits>,
+    waiters: CachePadded<Waiters>,
 }
 
 /// The per-core part, in the form chosen at build.
@@ -72,6 +77,7 @@ impl FreeSlots {
             cores,
             depot: Depot::new(capacity, batch),
             transits: CachePadded::default(),
+            waiters: CachePadded::new(Waiters::new()),
         };
         free.fill(capacity, spacing);
         free
@@ -113,7 +119,10 @@ impl FreeSlots {
                     self.put_slow(magazines, loose, slot);
                 }
             }
-            Cores::Portable(shards, _) => shards.push(shards.here(), slot),
+            Cores::Portable(shards, _) => {
+                shards.push(shards.here(), slot);
+                self.waiters.left_one();
+            }
         }
     }
 
@@ -170,7 +179,10 @@ impl FreeSlots {
                     rest.iter().for_each(|&slot| self.put(slot));
                 }
             }
-            Cores::Portable(shards, _) => shards.push_batch(shards.here(), rest),
+            Cores::Portable(shards, _) => {
+                shards.push_batch(shards.here(), rest);
+                self.waiters.left_many();
+            }
         }
         kept
     }
@@ -189,6 +201,28 @@ impl FreeSlots {
         }
         if !magazines.push(slot) {
             loose.push(loose.shard(0), slot);
+            self.waiters.left_one();
+        }
+    }
+
+    /// Takes a free slot, waiting for one if need be; `None` when `deadline` passed first.
+    pub(crate) fn take_or_wait(&self, deadline: Option<Instant>) -> Option<SlotId> {
+        match self.take() {
+            Some(slot) => Some(slot),
+            None => self.waiters.wait(
+                deadline,
+                || self.take(),
+                || self.shut_for_giving(true),
+                || self.shut_for_giving(false),
+            ),
+        }
+    }
+
+    /// Whether every put is to take the slow path, because somebody waits. Opening again brings
+    /// what the slow path left to nobody's magazine: the next gets find it among the loose slots.
+    fn shut_for_giving(&self, shut: bool) {
+        if let Cores::Rseq { magazines, .. } = &self.cores {
+            magazines.shut_for_giving(shut);
         }
     }
 
@@ -225,7 +259,10 @@ impl FreeSlots {
 
     /// Gives back a whole chain in O(1).
     pub(crate) fn splice(&self, chain: &mut Chain) {
-        self.depot.splice(chain);
+        if chain.nodes() > 0 {
+            self.depot.splice(chain);
+            self.waiters.left_many();
+        }
     }
 
     /// Shows every slot of a chain.

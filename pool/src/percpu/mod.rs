@@ -52,6 +52,9 @@ pub(crate) mod rseq {
         pub(crate) fn steal(&self, _into: &mut [SlotId]) -> Result<usize, FenceRefused> {
             match *self {}
         }
+        pub(crate) fn shut_for_giving(&self, _shut: bool) {
+            match *self {}
+        }
         pub(crate) fn census(&self) -> (usize, u64) {
             match *self {}
         }

@@ -97,6 +97,8 @@ pub(crate) struct Magazines {
     /// How many CPUs can ever exist here.
     cpus: u32,
     ceiling: u32,
+    /// What an open gate's ceiling is now: `ceiling`, or 0 while somebody waits for a slot.
+    open_ceiling: AtomicU32,
 }
 
 impl std::fmt::Debug for Magazines {
@@ -200,6 +202,7 @@ impl Magazines {
             areas,
             cpus,
             ceiling,
+            open_ceiling: AtomicU32::new(ceiling),
         })
     }
 
@@ -407,9 +410,32 @@ impl Magazines {
             taken
         });
         // Release: a sequence that sees the gate open sees the word, too.
-        area.ceiling.store(self.ceiling, Ordering::Release);
+        area.ceiling
+            .store(self.open_ceiling.load(Ordering::Relaxed), Ordering::Release);
         area.floor.store(0, Ordering::Release);
         taken.map_err(|_| FenceRefused)
+    }
+
+    /// Shuts every magazine for giving, or opens it again. When it returns from shutting, every
+    /// push that was under way has committed, and every later one is refused.
+    ///
+    /// The caller sees to it that only one thread does this at a time. If the kernel refuses the
+    /// fence, a push under way may commit after the return.
+    pub(crate) fn shut_for_giving(&self, shut: bool) {
+        let ceiling = if shut { 0 } else { self.ceiling };
+        self.open_ceiling.store(ceiling, Ordering::Relaxed);
+        for area in &self.areas[1..] {
+            // The area's gate is the thief's while there is one; the next one reads the above.
+            let mut attempt = 0;
+            while area.thief.swap(true, Ordering::Acquire) {
+                crate::sync::relax(&mut attempt);
+            }
+            area.ceiling.store(ceiling, Ordering::Relaxed);
+            area.thief.store(false, Ordering::Release);
+        }
+        if shut {
+            let _ = fence::restart_all_sequences();
+        }
     }
 
     /// How many slots lie here, and a number that differs after any single get or put: two equal
@@ -502,6 +528,11 @@ mod fence {
     /// Announces that this process will fence; needed once, allowed again.
     pub(super) fn register() -> io::Result<()> {
         membarrier(REGISTER_PRIVATE_EXPEDITED_RSEQ, 0, 0)
+    }
+
+    /// Restarts every sequence that a thread of this process runs now.
+    pub(super) fn restart_all_sequences() -> io::Result<()> {
+        membarrier(PRIVATE_EXPEDITED_RSEQ, 0, 0)
     }
 
     /// Restarts the sequence, if any, that a thread of this process runs on `cpu` now.
