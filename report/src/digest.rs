@@ -1,0 +1,164 @@
+//! One recording reduced to what a report shows of it, in one pass over its intervals.
+//!
+//! An hour of intervals is 1.7 GB as histograms and a few megabytes as a digest, so a report of long runs is
+//! bounded by the digests and not by the recordings.
+
+use std::cmp::Reverse;
+use std::path::PathBuf;
+
+use hdrhistogram::Histogram;
+
+use crate::heat;
+use crate::recording::{
+    self, Interval, Meta, Reader, Recording, RecordingError, SlowRequest, State,
+};
+use crate::statistics::{maximum, quantile, total};
+
+/// Slow requests kept per run: more than a page shows of a variant.
+const WORST: usize = 8;
+
+/// What a report knows of one run.
+#[derive(Debug, Clone)]
+pub(crate) struct RunDigest {
+    pub(crate) dir: PathBuf,
+    pub(crate) meta: Meta,
+    /// The whole run's response times.
+    pub(crate) response: Histogram<u64>,
+    /// The whole run's service times.
+    pub(crate) service: Histogram<u64>,
+    /// Response times, second by second.
+    pub(crate) seconds: Vec<Second>,
+    /// The worst of the recorded slow requests, worst first.
+    pub(crate) worst: Vec<SlowRequest>,
+}
+
+/// What a report knows of one interval of response times.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Second {
+    pub(crate) start_ns: u64,
+    pub(crate) length_ns: u64,
+    pub(crate) requests: u64,
+    pub(crate) p999_ns: u64,
+    pub(crate) max_ns: u64,
+    /// Requests by latency row of the heat map; rows without any are left out.
+    pub(crate) heat: Vec<(u8, u64)>,
+}
+
+impl RunDigest {
+    /// Reduces a recording in memory.
+    pub(crate) fn of_recording(recording: Recording) -> RunDigest {
+        let mut digest = RunDigest::new(recording.dir, recording.meta, &recording.slow);
+        let mut pending = None;
+        for interval in recording.intervals {
+            digest.take(interval, &mut pending);
+        }
+        digest.close(pending);
+        digest
+    }
+
+    /// Reduces a recording on disk, one interval at a time.
+    pub(crate) fn of_reader(reader: &Reader) -> Result<RunDigest, RecordingError> {
+        let mut digest = RunDigest::new(
+            reader.dir().to_path_buf(),
+            reader.meta().clone(),
+            reader.slow(),
+        );
+        let mut pending = None;
+        for interval in reader.intervals() {
+            digest.take(interval?, &mut pending);
+        }
+        digest.close(pending);
+        Ok(digest)
+    }
+
+    fn new(dir: PathBuf, meta: Meta, slow: &[SlowRequest]) -> RunDigest {
+        let mut worst = slow.to_vec();
+        worst.sort_by_key(|request| Reverse(request.response_ns()));
+        worst.truncate(WORST);
+        RunDigest {
+            dir,
+            meta,
+            response: recording::empty(),
+            service: recording::empty(),
+            seconds: Vec::new(),
+            worst,
+        }
+    }
+
+    fn take(&mut self, interval: Interval, pending: &mut Option<Interval>) {
+        match interval.series.as_str() {
+            recording::SERVICE => recording::add(&mut self.service, &interval.histogram),
+            recording::RESPONSE => {
+                recording::add(&mut self.response, &interval.histogram);
+                match pending {
+                    // One line per worker and second is as good as one per second.
+                    Some(open) if open.start_monotonic_ns == interval.start_monotonic_ns => {
+                        recording::add(&mut open.histogram, &interval.histogram);
+                    }
+                    _ => {
+                        let closed = pending.replace(interval);
+                        self.close(closed);
+                    }
+                }
+            }
+            // Series of other tools are not this report's.
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, interval: Option<Interval>) {
+        if let Some(interval) = interval.filter(|interval| !interval.histogram.is_empty()) {
+            self.seconds.push(Second {
+                start_ns: interval.start_monotonic_ns,
+                length_ns: interval.length_ns,
+                requests: interval.histogram.len(),
+                p999_ns: quantile(&interval.histogram, 0.999),
+                max_ns: maximum(&interval.histogram),
+                heat: heat::rows(&interval.histogram),
+            });
+        }
+    }
+
+    /// Whether the run was cut short, or its recording was.
+    pub(crate) fn partial(&self) -> bool {
+        self.meta.state != State::Complete
+    }
+
+    /// Start of the measured time on `CLOCK_MONOTONIC`, in nanoseconds.
+    pub(crate) fn start_ns(&self) -> u64 {
+        self.seconds
+            .first()
+            .map_or(self.meta.clock.monotonic_ns, |second| second.start_ns)
+    }
+
+    /// Length of the schedule that was run, in nanoseconds.
+    pub(crate) fn duration_ns(&self) -> u64 {
+        if self.partial() {
+            total(self.seconds.iter().map(|second| second.length_ns))
+        } else {
+            self.meta.load.duration_ns
+        }
+    }
+
+    /// Requests finished by the schedule's end.
+    pub(crate) fn completed_on_schedule(&self) -> u64 {
+        match &self.meta.result {
+            Some(result) => result.completed_on_schedule,
+            None => self.response.len(),
+        }
+    }
+
+    /// Whether the run kept its schedule; `None` when it ended before that could be told.
+    pub(crate) fn schedule_kept(&self) -> Option<bool> {
+        self.meta.result.as_ref().map(|result| result.schedule_kept)
+    }
+
+    /// The digest of the results; `None` when the run ended before there was one to compare.
+    pub(crate) fn checksum(&self) -> Option<&str> {
+        self.meta
+            .result
+            .as_ref()
+            .filter(|result| !self.partial() && !result.checksum.is_empty())
+            .map(|result| result.checksum.as_str())
+    }
+}

@@ -1,0 +1,38 @@
+//! Why there is no report.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::recording::RecordingError;
+
+/// Why no report could be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// A recording could not be read.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+
+    /// There is no recording where one was looked for.
+    #[error(
+        "no recording in {}: expected meta.json there or in its subfolders",
+        dir.display()
+    )]
+    NoRecording {
+        /// The folder that was searched.
+        dir: PathBuf,
+    },
+
+    /// The folder could not be searched.
+    #[error("cannot search {} for recordings: {source}", dir.display())]
+    Search {
+        /// The folder.
+        dir: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+
+    /// A report of no recordings was asked for.
+    #[error("a report needs at least one recording, and none was given")]
+    Empty,
+}

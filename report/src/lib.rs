@@ -1,0 +1,43 @@
+//! Recordings of latency runs, their statistics, and the report made from them.
+//!
+//! A run writes a [`recording`]; [`Report`] reads any number of them and says what they show: as
+//! one HTML page, as a Markdown comment, as JSON, as tables of text.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let report = tailcut_report::Report::read_tree("tailcut-demo".as_ref())?;
+//! println!("{}", report.verdict().sentence);
+//! std::fs::write("report.html", report.html())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Percentiles are always those of merged histograms, never averages of percentiles; a run, not a
+//! request, is the replicate; the maximum is always shown; figures of a variant that missed its
+//! schedule are marked as the lower bounds that they are.
+
+mod compare;
+mod conditions;
+mod digest;
+mod error;
+pub mod format;
+mod heat;
+mod html;
+mod json;
+mod markdown;
+mod measures;
+pub mod recording;
+mod report;
+pub mod statistics;
+pub mod summary;
+mod table;
+mod variant;
+mod verdict;
+
+pub use compare::{Comparison, ComparisonRow};
+pub use error::ReportError;
+pub use json::Document;
+pub use report::Report;
+pub use table::Table;
+pub use variant::label;
+pub use verdict::{Outcome, Verdict};

@@ -1,0 +1,72 @@
+//! The report as a comment on a change: verdict, before and after, all variants, conditions.
+
+use std::fmt::Write as _;
+
+use crate::conditions::{commands, conditions};
+use crate::report::Report;
+use crate::table::Table;
+
+/// The whole comment.
+pub(crate) fn comment(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "**{}**", escape(&report.verdict.sentence));
+    for note in &report.verdict.notes {
+        let _ = writeln!(text, "\n{}", escape(note));
+    }
+    if let Some(comparison) = report.comparison_table() {
+        text.push('\n');
+        table(&mut text, &comparison);
+    }
+    text.push('\n');
+    table(&mut text, &report.table());
+    let _ = writeln!(text, "\n<details><summary>Conditions</summary>\n");
+    for condition in conditions(report) {
+        let value = condition.values.join("; ");
+        let _ = writeln!(text, "- {}: {}", condition.label, escape(&value));
+    }
+    if let Some(stalls) = Table::of_stalls(&report.variants) {
+        text.push_str("\nWhat the machine took away:\n\n");
+        table(&mut text, &stalls);
+    }
+    for command in commands(report) {
+        let _ = writeln!(text, "\nTo reproduce: {}", escape(&command));
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+fn table(text: &mut String, table: &Table) {
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    text.push_str(&line(&table.header));
+    text.push_str("|---|");
+    for _ in table.header.iter().skip(1) {
+        text.push_str("---:|");
+    }
+    text.push('\n');
+    for row in &table.rows {
+        text.push_str(&line(row));
+    }
+}
+
+/// Takes from a text whatever Markdown or HTML would make of it.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' | '!' | '@' => {
+                escaped.push('\\');
+                escaped.push(letter);
+            }
+            letter if letter.is_control() => escaped.push(' '),
+            letter => escaped.push(letter),
+        }
+    }
+    escaped
+}
