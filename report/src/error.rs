@@ -24,12 +24,12 @@ pub enum ReportError {
     },
 
     /// The folder could not be searched.
-    #[error("cannot search {} for recordings: {source}", dir.display())]
+    #[error("cannot search {} for recordings: {cause}", dir.display())]
     Search {
         /// The folder.
         dir: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
 
     /// A report of no recordings was asked for.

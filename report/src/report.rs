@@ -133,7 +133,7 @@ impl Report {
 fn recordings_in(dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let search = |source| ReportError::Search {
         dir: dir.to_path_buf(),
-        source,
+        cause: source,
     };
     let mut found = Vec::new();
     if dir.join(META_FILE).is_file() {

@@ -27,23 +27,23 @@ pub enum RecordingError {
     },
 
     /// The operating system refused an operation on a file.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was tried, as a verb: "create", "append to", "read".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        cause: io::Error,
     },
 
     /// `meta.json` is no JSON, or lacks a field that every recording has.
-    #[error("{} is damaged or not of this tool: {source}", path.display())]
+    #[error("{} is damaged or not of this tool: {cause}", path.display())]
     Meta {
         /// The file.
         path: PathBuf,
         /// Where and why parsing stopped.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
 
     /// The recording was made by a newer tool.
@@ -88,7 +88,7 @@ impl RecordingError {
         move |source| RecordingError::Io {
             action,
             path: path.to_path_buf(),
-            source,
+            cause: source,
         }
     }
 }

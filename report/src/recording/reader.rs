@@ -194,7 +194,7 @@ fn parse_meta(path: &Path, bytes: &[u8]) -> Result<Meta, RecordingError> {
 
     let damaged = |source| RecordingError::Meta {
         path: path.to_path_buf(),
-        source,
+        cause: source,
     };
     let Version { schema } = serde_json::from_slice(bytes).map_err(damaged)?;
     if schema > SCHEMA {
