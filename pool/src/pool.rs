@@ -65,7 +65,7 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     ///
     /// # Panics
     /// If the recycler does; the object stays in the pool.
-    #[inline]
+    #[inline(always)]
     pub fn try_get(&self) -> Result<Guard<'_, T>, Exhausted> {
         match self.stock.take() {
             Some(guard) => Ok(self.recycled(guard)),
@@ -121,7 +121,7 @@ impl<T, R: Recycler<T>> Pool<T, R, Refuse> {
     ///
     /// # Panics
     /// If the recycler does; the object stays in the pool.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self) -> Result<Guard<'_, T>, Exhausted> {
         self.try_get()
     }
@@ -150,7 +150,7 @@ impl<T, R: Recycler<T>> Pool<T, R, Wait> {
     ///
     /// # Panics
     /// If the recycler does; the object stays in the pool.
-    #[inline]
+    #[inline(always)]
     pub fn get(&self) -> Guard<'_, T> {
         loop {
             if let Some(guard) = self.stock.take_or_wait(None) {

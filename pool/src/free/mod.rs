@@ -98,13 +98,23 @@ impl FreeSlots {
     }
 
     /// Takes a free slot; `None` when no slot was free anywhere at some moment during the call.
+    ///
+    /// Only the sequence is inlined: with the portable path beside it, callers grew beyond what
+    /// the compiler inlines in turn, and a pair took 5.4 ns instead of 2.5.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<SlotId> {
-        let slot = match &self.cores {
-            Cores::Rseq { magazines, .. } => magazines.pop(),
-            Cores::Portable(shards, _) => shards.pop(shards.here()),
-        };
-        match slot {
+        match &self.cores {
+            Cores::Rseq { magazines, .. } => match magazines.pop() {
+                Some(slot) => Some(slot),
+                None => self.take_slow(),
+            },
+            Cores::Portable(shards, _) => self.take_portable(shards),
+        }
+    }
+
+    #[inline(never)]
+    fn take_portable(&self, shards: &Shards) -> Option<SlotId> {
+        match shards.pop(shards.here()) {
             Some(slot) => Some(slot),
             None => self.take_slow(),
         }
@@ -119,11 +129,14 @@ impl FreeSlots {
                     self.put_slow(magazines, loose, slot);
                 }
             }
-            Cores::Portable(shards, _) => {
-                shards.push(shards.here(), slot);
-                self.waiters.left_one();
-            }
+            Cores::Portable(shards, _) => self.put_portable(shards, slot),
         }
+    }
+
+    #[inline(never)]
+    fn put_portable(&self, shards: &Shards, slot: SlotId) {
+        shards.push(shards.here(), slot);
+        self.waiters.left_one();
     }
 
     /// The core's own place is empty: refill from the depot, or steal, or refuse.
