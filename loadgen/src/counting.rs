@@ -1,0 +1,83 @@
+//! How much a request allocates, counted in a run of its own: the timed run carries no counter.
+
+use crate::engine::rehearsal;
+use crate::error::LoadError;
+use crate::order::generate::Corpus;
+use crate::plan::RunPlan;
+use crate::services::{self, WithWorkload};
+use crate::workload::Workload;
+use std::sync::atomic::AtomicBool;
+use tailcut_pool::Path;
+use tailcut_report::recording::Allocations;
+
+/// What the calling thread has allocated and freed so far, as the program's own counter has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AllocationCounts {
+    /// Calls that gave memory out; a reallocation is one of these and one free.
+    pub allocations: u64,
+    /// Calls that took memory back.
+    pub frees: u64,
+    /// Bytes asked for.
+    pub bytes: u64,
+}
+
+/// Serves at least `requests` requests unpaced on the calling thread and counts what they allocate.
+///
+/// Two windows go before, uncounted, and at least two are counted, so that settlements are in it
+/// and what is allocated once is not. `probe` reads the calling thread's counter. Only the plan's
+/// service, window and seed matter; the handoff form allocates what the inline form does, on two
+/// threads, and is counted as inline.
+///
+/// # Errors
+/// What [`RunPlan::check`] refuses; a pool that cannot be built.
+pub fn count_requests(
+    plan: &RunPlan,
+    requests: u64,
+    probe: &dyn Fn() -> AllocationCounts,
+) -> Result<Allocations, LoadError> {
+    plan.check()?;
+    services::inline(
+        plan,
+        Count {
+            plan,
+            requests,
+            probe,
+        },
+    )
+}
+
+struct Count<'a> {
+    plan: &'a RunPlan,
+    requests: u64,
+    probe: &'a dyn Fn() -> AllocationCounts,
+}
+
+impl WithWorkload for Count<'_> {
+    type Output = Allocations;
+
+    fn with<W: Workload>(self, make: impl Fn(u32) -> W + Sync, _: Option<Path>) -> Allocations {
+        let corpus = Corpus::generate(self.plan.seed);
+        let mut workload = make(0);
+        let warm_up = rehearsal::requests(self.plan.window);
+        let counted = self.requests.max(warm_up);
+        let never = AtomicBool::new(false);
+        let mut serve = |requests| {
+            rehearsal::rehearse(&corpus, requests, (0, 1), &never, |request| {
+                workload.handle(request);
+            })
+        };
+        serve(warm_up);
+        let before = (self.probe)();
+        serve(counted);
+        let after = (self.probe)();
+        #[allow(clippy::cast_precision_loss)] // figures for people
+        let per_request =
+            |after: u64, before: u64| after.saturating_sub(before) as f64 / counted as f64;
+        Allocations {
+            requests: counted,
+            allocations_per_request: per_request(after.allocations, before.allocations),
+            frees_per_request: per_request(after.frees, before.frees),
+            bytes_per_request: per_request(after.bytes, before.bytes),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! The calling thread's part in a run: seats the threads, starts them together, writes what they
+//! hand over, ends them.
+
+use super::ClockFacts;
+use super::interval::{Interval, Timeline};
+use super::machine::{UsageProbe, steal};
+use super::outcome::{self, RunOutcome};
+use super::placement::{Confinement, Placement};
+use super::recorder::{self, LiveSecond, Recorder};
+use super::stage::Stage;
+use super::stalls::Found;
+use super::tally::{Exchange, Totals};
+use crate::clock::{Clock, Nanos, monotonic_ns};
+use crate::error::LoadError;
+use crate::host;
+use crate::order::generate::Corpus;
+use crate::plan::{Form, RunPlan};
+use crate::schedule::Schedule;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::Duration;
+use tailcut_pool::Path;
+use tailcut_report::recording::Writer;
+
+/// How often the calling thread looks for finished intervals and for the stop flag.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// A run before its threads are known.
+pub(crate) struct Run<'a, C> {
+    pub(crate) plan: &'a RunPlan,
+    pub(crate) stop: &'a AtomicBool,
+    pub(crate) on_second: &'a mut dyn FnMut(&LiveSecond),
+    pub(crate) clock: &'a C,
+    pub(crate) facts: ClockFacts,
+    pub(crate) placement: Placement,
+    pub(crate) corpus: &'a Corpus,
+}
+
+/// Whether a thread completes requests, and so records them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The first half of the handoff form.
+    Front,
+    /// A whole service, or the second half.
+    Recording,
+}
+
+/// One thread's place in the run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seat {
+    /// Which service, from 0.
+    pub(crate) service: u32,
+    pub(crate) cpu: u32,
+    pub(crate) part: Part,
+}
+
+impl Seat {
+    /// Its place among all threads of the run.
+    pub(crate) fn index(&self, plan: &RunPlan) -> usize {
+        match (plan.form, self.part) {
+            (Form::Inline, _) => self.service as usize,
+            (Form::Handoff, Part::Front) => 2 * self.service as usize,
+            (Form::Handoff, Part::Recording) => 2 * self.service as usize + 1,
+        }
+    }
+}
+
+/// What a recording thread is given.
+pub(crate) struct Recording {
+    pub(crate) first: Box<Interval>,
+    pub(crate) exchange: Exchange,
+}
+
+/// What a thread leaves behind.
+#[derive(Debug, Default)]
+pub(crate) struct ThreadEnd {
+    pub(crate) totals: Totals,
+    pub(crate) found: Found,
+    /// Of the rehearsal; nothing from a front, or if it was halted.
+    pub(crate) checksum: Option<u64>,
+    /// Windows settled since the schedule began.
+    pub(crate) settled: u64,
+}
+
+type Body<'b> =
+    &'b (dyn Fn(&Seat, &Stage, Option<Recording>) -> Result<ThreadEnd, LoadError> + Sync);
+
+impl<C: Clock> Run<'_, C> {
+    /// Runs `body` once per seat, each on a thread of its own, and records what they do.
+    pub(crate) fn conduct(
+        self,
+        seats: Vec<Seat>,
+        pool: Option<Path>,
+        body: Body<'_>,
+    ) -> Result<RunOutcome, LoadError> {
+        let Run {
+            plan,
+            stop,
+            on_second,
+            clock,
+            facts,
+            placement,
+            ..
+        } = self;
+        let pair = host::clock_pair();
+        let mut meta = outcome::meta_before(plan, &placement, &facts, pair, pool);
+        let writer = Writer::create(&plan.out_dir, &meta)?;
+
+        let stage = Stage::new(seats.len(), plan.services() as usize);
+        let mut links = Vec::new();
+        let mut recordings = Vec::new();
+        for seat in &seats {
+            recordings.push((seat.part == Part::Recording).then(|| {
+                let (link, first, exchange) = recorder::link();
+                links.push(link);
+                Recording { first, exchange }
+            }));
+        }
+        let confinement = Confinement::to(&placement.others);
+
+        let ended = thread::scope(|scope| {
+            let _halt = stage.halt_on_panic();
+            let mut handles = Vec::new();
+            for (seat, recording) in seats.iter().zip(recordings) {
+                let stage = &stage;
+                let thread = move || {
+                    let _halt = stage.halt_on_panic();
+                    let end = body(seat, stage, recording);
+                    if end.is_err() {
+                        stage.halt();
+                    }
+                    end
+                };
+                let name = format!("load-{}", seat.cpu);
+                match thread::Builder::new()
+                    .name(name)
+                    .spawn_scoped(scope, thread)
+                {
+                    Ok(handle) => handles.push(handle),
+                    Err(cause) => {
+                        stage.halt();
+                        return Err(LoadError::Spawn(cause));
+                    }
+                }
+            }
+            let threads = wait_until_ready(&stage, &handles, stop);
+            let timeline = timeline(plan, pair.monotonic_ns);
+            stage.begin(timeline);
+            let recorder = Recorder::new(links, writer, timeline);
+            let mut watch = Watch::new(plan, &stage, timeline, placement.workers.clone(), &threads);
+            let (recorder, halted) = attend(recorder, &mut watch, &handles, stop, on_second);
+            let ends: Vec<_> = handles.into_iter().map(ScopedJoinHandle::join).collect();
+            Ok(outcome::Ended {
+                timeline,
+                recorder,
+                halted,
+                steal: watch.stolen(),
+                ends,
+            })
+        })?;
+        drop(confinement);
+        outcome::conclude(plan, &mut meta, ended, clock.drift(), facts.refused)
+    }
+}
+
+/// When a run begins: 20 ms from now, enough for every thread to wake up, and so that recorded
+/// seconds start at whole milliseconds of the recording, which is the log's resolution.
+fn timeline(plan: &RunPlan, recording_began: u64) -> Timeline {
+    const MILLISECOND: u64 = 1_000_000;
+    let earliest = monotonic_ns() + 20 * MILLISECOND + plan.warmup.0;
+    let record = recording_began + (earliest - recording_began).next_multiple_of(MILLISECOND);
+    Timeline::new(Nanos(record - plan.warmup.0), plan.warmup, plan.duration)
+}
+
+type Handle<'s> = ScopedJoinHandle<'s, Result<ThreadEnd, LoadError>>;
+
+/// Waits for the rehearsals. The ready threads' ids; fewer if the run is over before it began.
+fn wait_until_ready(stage: &Stage, handles: &[Handle<'_>], stop: &AtomicBool) -> Vec<u32> {
+    loop {
+        if let Some(threads) = stage.all_ready() {
+            return threads;
+        }
+        if stop.load(Ordering::Relaxed) {
+            stage.halt();
+        }
+        if stage.halt.load(Ordering::Relaxed) || handles.iter().any(ScopedJoinHandle::is_finished) {
+            stage.halt();
+            return Vec::new();
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Records until every thread has ended. Returns whether the run was halted.
+fn attend(
+    mut recorder: Recorder,
+    watch: &mut Watch<'_>,
+    handles: &[Handle<'_>],
+    stop: &AtomicBool,
+    on_second: &mut dyn FnMut(&LiveSecond),
+) -> (Recorder, bool) {
+    loop {
+        // Asked before the drain: what a thread handed over before it ended is then drained.
+        let over = handles.iter().all(ScopedJoinHandle::is_finished);
+        let writable = recorder.drain();
+        if stop.load(Ordering::Relaxed) || !writable {
+            watch.stage.halt();
+        }
+        if let Some(second) = watch.second(&mut recorder) {
+            on_second(&second);
+        }
+        if over {
+            recorder.close_all();
+            return (recorder, watch.stage.halt.load(Ordering::Relaxed));
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Samples the run once a second.
+struct Watch<'a> {
+    stage: &'a Stage,
+    timeline: Timeline,
+    schedule: Schedule,
+    cpus: Vec<u32>,
+    probes: Vec<UsageProbe>,
+    next: Nanos,
+    last: Sample,
+    /// Steal when the recording began.
+    steal_before: Option<Nanos>,
+}
+
+#[derive(Clone, Copy)]
+struct Sample {
+    at: Nanos,
+    completed: u64,
+    steal: Nanos,
+    run_queue_wait: Nanos,
+}
+
+impl<'a> Watch<'a> {
+    fn new(
+        plan: &RunPlan,
+        stage: &'a Stage,
+        timeline: Timeline,
+        cpus: Vec<u32>,
+        threads: &[u32],
+    ) -> Watch<'a> {
+        let schedule = Schedule::new(timeline.begin, plan.rate);
+        let probes = threads
+            .iter()
+            .map(|&thread| UsageProbe::of(thread))
+            .collect();
+        let last = Sample {
+            at: timeline.begin,
+            completed: 0,
+            steal: Nanos(0),
+            run_queue_wait: Nanos(0),
+        };
+        let next = timeline.begin + Nanos::SECOND;
+        let mut watch = Watch {
+            stage,
+            timeline,
+            schedule,
+            cpus,
+            probes,
+            next,
+            last,
+            steal_before: None,
+        };
+        watch.last = watch.sample(timeline.begin);
+        watch
+    }
+
+    fn sample(&self, at: Nanos) -> Sample {
+        Sample {
+            at,
+            completed: recorder::completed(&self.stage.progress),
+            steal: steal(&self.cpus),
+            run_queue_wait: self
+                .probes
+                .iter()
+                .fold(Nanos(0), |sum, probe| sum + probe.run_queue_wait()),
+        }
+    }
+
+    /// How the run stands, if a second has passed since this was last asked for.
+    fn second(&mut self, recorder: &mut Recorder) -> Option<LiveSecond> {
+        let now = Nanos(monotonic_ns());
+        if self.steal_before.is_none() && now >= self.timeline.record {
+            self.steal_before = Some(steal(&self.cpus));
+        }
+        if now < self.next {
+            return None;
+        }
+        self.next = now + Nanos::SECOND;
+        let (before, sample) = (self.last, self.sample(now));
+        self.last = sample;
+        #[allow(clippy::cast_precision_loss)] // shown to a few digits
+        let completed = sample.completed.saturating_sub(before.completed) as f64;
+        Some(LiveSecond {
+            elapsed: now
+                .saturating_sub(self.timeline.record)
+                .min(self.timeline.end - self.timeline.record),
+            duration: self.timeline.end - self.timeline.record,
+            warming_up: now < self.timeline.record,
+            completed: sample.completed,
+            due: self.schedule.due_before(now.min(self.timeline.end)),
+            rate: completed / now.saturating_sub(before.at).as_secs_f64().max(1e-9),
+            response: recorder.recent(),
+            steal: sample.steal.saturating_sub(before.steal),
+            run_queue_wait: sample.run_queue_wait.saturating_sub(before.run_queue_wait),
+        })
+    }
+
+    /// Steal since the recording began.
+    fn stolen(&self) -> Nanos {
+        self.steal_before
+            .map_or(Nanos(0), |before| steal(&self.cpus).saturating_sub(before))
+    }
+}

@@ -1,0 +1,383 @@
+//! What each thread of a run does, from its start to its totals.
+
+use super::conduct::{Part, Recording, Run, Seat, ThreadEnd};
+use super::handoff::{self, Message, RING, Stopped};
+use super::inline;
+use super::machine::UsageProbe;
+use super::outcome::RunOutcome;
+use super::pacer::{Ended, Pacer};
+use super::placement::pin;
+use super::rehearsal;
+use super::stage::Stage;
+use super::stalls::StallMeter;
+use super::tally::{Tally, Totals};
+use crate::clock::{Clock, Nanos};
+use crate::error::LoadError;
+use crate::schedule::Schedule;
+use crate::services::{WithHalves, WithWorkload};
+use crate::workload::{Back, Front, Workload};
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use tailcut_pool::Path;
+
+/// Every worker a whole service.
+pub(crate) struct Inline<'a, C>(pub(crate) Run<'a, C>);
+
+impl<C: Clock> WithWorkload for Inline<'_, C> {
+    type Output = Result<RunOutcome, LoadError>;
+
+    fn with<W: Workload>(self, make: impl Fn(u32) -> W + Sync, pool: Option<Path>) -> Self::Output {
+        let Run {
+            plan,
+            clock,
+            corpus,
+            ..
+        } = self.0;
+        let services = plan.services();
+        let seats = self.0.placement.workers.clone();
+        let seats = (0..).zip(seats).map(|(service, cpu)| Seat {
+            service,
+            cpu,
+            part: Part::Recording,
+        });
+        let body = |seat: &Seat, stage: &Stage, recording: Option<Recording>| {
+            pin(seat.cpu)?;
+            let mut workload = make(seat.service);
+            let lanes = (seat.service, services);
+            let count = rehearsal::requests(plan.window);
+            let rehearsed = rehearsal::rehearse(corpus, count, lanes, &stage.halt, |request| {
+                workload.handle(request);
+            });
+            let checksum = rehearsed.then(|| workload.checksum());
+            let settled = workload.settled_windows();
+            let (Some(timeline), Some(recording)) = (stage.wait(seat.index(plan)), recording)
+            else {
+                return Ok(ThreadEnd {
+                    checksum,
+                    ..ThreadEnd::default()
+                });
+            };
+            let lane = Schedule::new(timeline.begin, plan.rate).lane(seat.service, services);
+            let mut pacer = Pacer::new(lane, timeline.end, timeline.cut, &stage.halt);
+            let mut meter = StallMeter::new(timeline.record);
+            let progress = &stage.progress[seat.service as usize];
+            let mut tally = Tally::new(recording.first, recording.exchange, timeline, progress);
+            let ended = inline::serve(
+                clock,
+                &mut pacer,
+                corpus,
+                &mut workload,
+                &mut tally,
+                &mut meter,
+            );
+            let totals = tally.finish(pacer.lane, ended);
+            let settled = workload.settled_windows() - settled;
+            Ok(ThreadEnd {
+                totals,
+                found: meter.found,
+                checksum,
+                settled,
+            })
+        };
+        self.0.conduct(seats.collect(), pool, &body)
+    }
+}
+
+/// Every pair of workers a service.
+pub(crate) struct Handoff<'a, C>(pub(crate) Run<'a, C>);
+
+/// What the two threads of a pair share.
+struct Between<P> {
+    /// Each end is taken by its thread.
+    send: Mutex<Option<Producer<Message<P>>>>,
+    receive: Mutex<Option<Consumer<Message<P>>>>,
+    stopped: Stopped,
+}
+
+impl<P> Between<P> {
+    fn new() -> Between<P> {
+        let (send, receive) = RingBuffer::new(RING);
+        Between {
+            send: Mutex::new(Some(send)),
+            receive: Mutex::new(Some(receive)),
+            stopped: OnceLock::new(),
+        }
+    }
+}
+
+fn take<T>(end: &Mutex<Option<T>>) -> Option<T> {
+    end.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+impl<C: Clock> WithHalves for Handoff<'_, C> {
+    type Output = Result<RunOutcome, LoadError>;
+
+    fn with<F: Front, B: Back<Parcel = F::Parcel>>(
+        self,
+        make_front: impl Fn(u32) -> F + Sync,
+        make_back: impl Fn(u32) -> B + Sync,
+        pool: Option<Path>,
+    ) -> Self::Output {
+        let Run {
+            plan,
+            clock,
+            corpus,
+            ..
+        } = self.0;
+        let services = plan.services();
+        let pairs: Vec<Between<F::Parcel>> = (0..services).map(|_| Between::new()).collect();
+        let cpus = self.0.placement.workers.clone();
+        let seats = (0..).zip(cpus).map(|(worker, cpu)| {
+            let part = if worker % 2 == 0 {
+                Part::Front
+            } else {
+                Part::Recording
+            };
+            Seat {
+                service: worker / 2,
+                cpu,
+                part,
+            }
+        });
+
+        let front = |seat: &Seat, stage: &Stage, between: &Between<F::Parcel>| {
+            let mut front = make_front(seat.service);
+            // Dropped at the end of this thread, whatever happens: so the back learns of it.
+            let Some(mut ring) = take(&between.send) else {
+                return Ok(ThreadEnd::default());
+            };
+            let count = rehearsal::requests(plan.window);
+            rehearsal::rehearse(
+                corpus,
+                count,
+                (seat.service, services),
+                &stage.halt,
+                |request| {
+                    let message = Message::unscheduled(front.take_in(request));
+                    let _ = handoff::send(clock, &mut ring, message);
+                },
+            );
+            let Some(timeline) = stage.wait(seat.index(plan)) else {
+                return Ok(ThreadEnd::default());
+            };
+            let lane = Schedule::new(timeline.begin, plan.rate).lane(seat.service, services);
+            let usage = UsageProbe::of_this_thread();
+            let mut meter = StallMeter::new(timeline.record);
+            // Two stretches, so that this thread's usage is read where the recording begins.
+            let mut pacer = Pacer::new(lane, timeline.record, timeline.cut, &stage.halt);
+            let mut ended =
+                handoff::take_in(clock, &mut pacer, corpus, &mut front, &mut ring, &mut meter);
+            let before = usage.read();
+            if ended == Ended::Schedule {
+                pacer = Pacer::new(pacer.lane, timeline.end, timeline.cut, &stage.halt);
+                ended =
+                    handoff::take_in(clock, &mut pacer, corpus, &mut front, &mut ring, &mut meter);
+            }
+            let _ = between.stopped.set((pacer.lane, ended));
+            let totals = Totals {
+                usage: usage.read().since(&before),
+                ..Totals::default()
+            };
+            Ok(ThreadEnd {
+                totals,
+                found: meter.found,
+                ..ThreadEnd::default()
+            })
+        };
+
+        let back =
+            |seat: &Seat, stage: &Stage, between: &Between<F::Parcel>, recording: Recording| {
+                let mut back = make_back(seat.service);
+                let Some(mut ring) = take(&between.receive) else {
+                    return Ok(ThreadEnd::default());
+                };
+                let mut left = rehearsal::requests(plan.window);
+                while left > 0 && !(stage.halt.load(Ordering::Relaxed) || ring.is_abandoned()) {
+                    match ring.pop() {
+                        Ok(message) => {
+                            back.finish(message.into_parcel());
+                            left -= 1;
+                        }
+                        Err(_) => clock.relax(),
+                    }
+                }
+                let checksum = (left == 0).then(|| back.checksum());
+                let settled = back.settled_windows();
+                let Some(timeline) = stage.wait(seat.index(plan)) else {
+                    return Ok(ThreadEnd {
+                        checksum,
+                        ..ThreadEnd::default()
+                    });
+                };
+                let mut meter = StallMeter::new(timeline.record);
+                let progress = &stage.progress[seat.service as usize];
+                let mut tally = Tally::new(recording.first, recording.exchange, timeline, progress);
+                handoff::finish(clock, &mut ring, &mut back, &mut tally, &mut meter);
+                let totals = match between.stopped.get() {
+                    Some((lane, ended)) => tally.finish(lane.clone(), *ended),
+                    None => {
+                        // The front died: its panic is reported, and nothing is known of its schedule.
+                        let lane = Schedule::new(timeline.end, plan.rate).lane(0, 1);
+                        tally.finish(lane, Ended::Halted(Nanos(0)))
+                    }
+                };
+                let settled = back.settled_windows() - settled;
+                Ok(ThreadEnd {
+                    totals,
+                    found: meter.found,
+                    checksum,
+                    settled,
+                })
+            };
+
+        let body = |seat: &Seat, stage: &Stage, recording: Option<Recording>| {
+            pin(seat.cpu)?;
+            let between = &pairs[seat.service as usize];
+            match recording {
+                Some(recording) => back(seat, stage, between, recording),
+                None => front(seat, stage, between),
+            }
+        };
+        self.0.conduct(seats.collect(), pool, &body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MonotonicClock;
+    use crate::engine::ClockFacts;
+    use crate::engine::placement::{Placement, available_cpus, only_run};
+    use crate::order::generate::Corpus;
+    use crate::plan::{Form, RunPlan, Service};
+    use crate::quantity::Rate;
+    use crate::workload::{Noop, Verdict};
+    use std::sync::MutexGuard;
+    use std::sync::atomic::AtomicBool;
+    use tailcut_report::recording::{self, State};
+
+    /// Works until it has handled so many requests.
+    struct Fragile {
+        left: u64,
+    }
+
+    impl Fragile {
+        fn bear(&mut self) {
+            self.left -= 1;
+            assert!(self.left > 0, "an account without an owner");
+        }
+    }
+
+    impl Workload for Fragile {
+        fn handle(&mut self, _: &[u8]) -> Verdict {
+            self.bear();
+            Verdict::Accepted
+        }
+
+        fn checksum(&self) -> u64 {
+            0
+        }
+
+        fn settled_windows(&self) -> u64 {
+            0
+        }
+    }
+
+    impl Front for Fragile {
+        type Parcel = u64;
+
+        fn take_in(&mut self, _: &[u8]) -> u64 {
+            self.bear();
+            0
+        }
+    }
+
+    impl Back for Fragile {
+        type Parcel = u64;
+
+        fn finish(&mut self, _: u64) -> Verdict {
+            self.bear();
+            Verdict::Accepted
+        }
+
+        fn checksum(&self) -> u64 {
+            0
+        }
+
+        fn settled_windows(&self) -> u64 {
+            0
+        }
+    }
+
+    /// Runs `job` on a small plan; it must fail, and leave a recording that says why.
+    fn fails_with(
+        _alone: &MutexGuard<'static, ()>,
+        form: Form,
+        workers: u32,
+        job: impl FnOnce(Run<'_, MonotonicClock>) -> Result<RunOutcome, LoadError>,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = RunPlan {
+            form,
+            workers,
+            window: 1_000,
+            rate: Rate::per_second(10_000).unwrap(),
+            warmup: Nanos(0),
+            ..RunPlan::new(Service::Noop, dir.path().join("recording"))
+        };
+        let corpus = Corpus::generate(1);
+        let error = job(Run {
+            plan: &plan,
+            stop: &AtomicBool::new(false),
+            on_second: &mut |_| (),
+            clock: &MonotonicClock,
+            facts: ClockFacts {
+                name: "clock_gettime",
+                cost_ns: 25.0,
+                refused: None,
+            },
+            placement: Placement::choose(workers).unwrap(),
+            corpus: &corpus,
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("panicked: an account without an owner"),
+            "{error}"
+        );
+        let meta = recording::Recording::read(&plan.out_dir).unwrap().meta;
+        assert_eq!(meta.state, State::Partial);
+        assert_eq!(meta.state_reason, Some(error));
+    }
+
+    #[test]
+    fn a_service_that_panics_ends_the_run_with_its_message() {
+        let alone = only_run();
+        let during_rehearsal = 500;
+        let during_the_run = rehearsal::requests(1_000) + 2_000;
+        for left in [during_rehearsal, during_the_run] {
+            fails_with(&alone, Form::Inline, 1, |run| {
+                Inline(run).with(|_| Fragile { left }, None)
+            });
+        }
+    }
+
+    #[test]
+    fn when_one_of_two_threads_panics_the_other_does_not_wait_for_ever() {
+        // Another test's run would leave this one fewer cores.
+        let alone = only_run();
+        if available_cpus() < 2 {
+            return;
+        }
+        let during_rehearsal = 500;
+        let during_the_run = rehearsal::requests(1_000) + 2_000;
+        for left in [during_rehearsal, during_the_run] {
+            fails_with(&alone, Form::Handoff, 2, |run| {
+                Handoff(run).with(|_| Fragile { left }, |_| Noop::default(), None)
+            });
+            fails_with(&alone, Form::Handoff, 2, |run| {
+                Handoff(run).with(|_| Noop::default(), |_| Fragile { left }, None)
+            });
+        }
+    }
+}
