@@ -1,0 +1,160 @@
+//! The child's side: one run, told by standard input, answered on standard output.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use tailcut_loadgen::{
+    AllocationCounts, Form, Labels, LiveSecond, Nanos, RunPlan, Service, count_requests, run,
+};
+use tailcut_pool::meter;
+use tailcut_report::recording::State;
+
+use super::WARMUP_SECONDS;
+use super::order::{Answer, Order, Second, Task, Variant};
+use crate::allocator::Allocator;
+
+/// At least so many requests are counted.
+const COUNTED_REQUESTS: u64 = 200_000;
+
+/// Reads an order, carries it out, and answers.
+pub fn run_variant() -> Result<ExitCode> {
+    die_with_the_parent();
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).context("cannot handle signals")?;
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .context("cannot read the order for this run")?;
+    let order: Order = serde_json::from_str(&text).context(
+        "this is a part of `tailcut demo`, which starts it with an order on standard input",
+    )?;
+    let (answer, code) = match carry_out(&order, &stop) {
+        Ok(answer) => (answer, ExitCode::SUCCESS),
+        Err(error) => (Answer::Failed(format!("{error:#}")), ExitCode::FAILURE),
+    };
+    say(&answer);
+    Ok(code)
+}
+
+/// The demo's plan for an order. Nothing is touched yet.
+pub fn plan(order: &Order, dir: &Path) -> Result<RunPlan> {
+    let service = match order.variant {
+        Variant::Noop => Service::Noop,
+        Variant::Heap(_) => Service::Heap,
+        Variant::Pool => Service::Pool,
+    };
+    Ok(RunPlan {
+        form: if order.handoff {
+            Form::Handoff
+        } else {
+            Form::Inline
+        },
+        rate: order.rate.parse()?,
+        duration: Nanos(order.duration_ns),
+        warmup: Nanos(WARMUP_SECONDS * 1_000_000_000),
+        window: order.window,
+        workers: order.workers,
+        ..RunPlan::new(service, dir)
+    })
+}
+
+fn carry_out(order: &Order, stop: &AtomicBool) -> Result<Answer> {
+    match &order.task {
+        Task::Count => {
+            let plan = plan(order, Path::new(""))?;
+            let counted = count_requests(&plan, COUNTED_REQUESTS, &|| {
+                let meter::Counts {
+                    allocations,
+                    frees,
+                    bytes,
+                } = meter::counts();
+                AllocationCounts {
+                    allocations,
+                    frees,
+                    bytes,
+                }
+            })?;
+            Ok(Answer::Counted(counted))
+        }
+        Task::Measure {
+            dir,
+            run: repetition,
+            sequence,
+            allocations,
+        } => {
+            let mut plan = plan(order, dir)?;
+            plan.allocations = allocations.clone();
+            plan.labels = Labels {
+                tool: format!("tailcut {}", env!("CARGO_PKG_VERSION")),
+                variant: order.variant.key().to_owned(),
+                run: *repetition,
+                sequence: *sequence,
+                command: order.command.clone(),
+                allocator: allocator_name(),
+            };
+            let outcome = run(&plan, stop, &mut |second| {
+                say(&Answer::Second(live(second)));
+            })?;
+            let partial = match outcome.meta.state {
+                State::Complete => None,
+                _ => Some(
+                    outcome
+                        .meta
+                        .state_reason
+                        .unwrap_or_else(|| "cut short".to_owned()),
+                ),
+            };
+            let result = outcome
+                .meta
+                .result
+                .context("a run ended without a result")?;
+            Ok(Answer::Measured {
+                rate_achieved: result.rate_achieved,
+                schedule_kept: result.schedule_kept,
+                p999_ns: outcome.response.value_at_quantile(0.999),
+                max_ns: outcome.response.max(),
+                partial,
+            })
+        }
+    }
+}
+
+fn live(second: &LiveSecond) -> Second {
+    Second {
+        warming_up: second.warming_up,
+        rate: second.rate,
+        response: second
+            .response
+            .map(|response| [response.p50.0, response.p999.0, response.max.0]),
+    }
+}
+
+/// One line, at once. If the parent is gone there is nobody to tell, and the run goes on to its
+/// end: the recording is what counts.
+fn say(answer: &Answer) {
+    if let Ok(line) = serde_json::to_string(answer) {
+        let mut out = std::io::stdout().lock();
+        let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    }
+}
+
+/// If the demo is killed, its run must not go on spinning unseen.
+fn die_with_the_parent() {
+    // A kernel that refuses leaves us where we were.
+    let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM);
+}
+
+fn allocator_name() -> String {
+    match Allocator::current() {
+        Allocator::System => "system".to_owned(),
+        Allocator::Jemalloc => "jemalloc 5 (tikv-jemallocator), default settings".to_owned(),
+        Allocator::Mimalloc => "mimalloc 2 (mimalloc crate), default settings".to_owned(),
+    }
+}

@@ -1,0 +1,29 @@
+//! `tailcut`: proves that memory allocation causes a latency tail, removes it, and proves that it
+//! is gone.
+//!
+//! This file only dispatches. [`demo`] runs the whole loop; [`render`] makes a report of
+//! recordings; [`allocator`] is why one executable can run on any allocator.
+
+mod allocator;
+mod cli;
+mod demo;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let result = match cli::Cli::parse().command {
+        cli::Command::Demo(arguments) => demo::run(&arguments),
+        cli::Command::Report(arguments) => render::run(&arguments),
+        cli::Command::RunVariant => demo::run_variant(),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
