@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 
 /// The workspace's root.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace")
 }
 
 /// A cargo command in the workspace's root.
@@ -20,7 +22,9 @@ pub fn command(arguments: &[&str]) -> Command {
 pub fn run(mut command: Command) -> Result<()> {
     let shown = shown(&command);
     eprintln!("\x1b[1m==> {shown}\x1b[0m");
-    let status = command.status().with_context(|| format!("cannot start: {shown}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start: {shown}"))?;
     if !status.success() {
         bail!("{shown}: {status}");
     }
@@ -29,9 +33,15 @@ pub fn run(mut command: Command) -> Result<()> {
 
 /// Builds one release executable and returns where cargo put it.
 pub fn build_executable(arguments: &[&str]) -> Result<PathBuf> {
-    let mut command = command(&["build", "--release", "--message-format=json-render-diagnostics"]);
+    let mut command = command(&[
+        "build",
+        "--release",
+        "--message-format=json-render-diagnostics",
+    ]);
     command.args(arguments).stderr(Stdio::inherit());
-    let output = command.output().with_context(|| format!("cannot start: {}", shown(&command)))?;
+    let output = command
+        .output()
+        .with_context(|| format!("cannot start: {}", shown(&command)))?;
     if !output.status.success() {
         bail!("{}: {}", shown(&command), output.status);
     }
@@ -44,8 +54,12 @@ pub fn build_executable(arguments: &[&str]) -> Result<PathBuf> {
 }
 
 fn shown(command: &Command) -> String {
-    let words = std::iter::once(Path::new(command.get_program()).file_name().unwrap_or(command.get_program()))
-        .chain(command.get_args())
-        .map(|word| word.to_string_lossy().into_owned());
+    let words = std::iter::once(
+        Path::new(command.get_program())
+            .file_name()
+            .unwrap_or(command.get_program()),
+    )
+    .chain(command.get_args())
+    .map(|word| word.to_string_lossy().into_owned());
     words.collect::<Vec<_>>().join(" ")
 }

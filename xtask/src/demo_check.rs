@@ -8,7 +8,13 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-const VARIANTS: [&str; 5] = ["noop", "heap_system", "heap_jemalloc", "heap_mimalloc", "pool"];
+const VARIANTS: [&str; 5] = [
+    "noop",
+    "heap_system",
+    "heap_jemalloc",
+    "heap_mimalloc",
+    "pool",
+];
 const PERCENTILES: [&str; 5] = ["p50_ns", "p99_ns", "p999_ns", "p9999_ns", "max_ns"];
 const RATE: f64 = 200_000.0;
 
@@ -18,7 +24,17 @@ pub fn check() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let out = folder.path().join("demo");
     let output = Command::new(&program)
-        .args(["demo", "--json", "--rate", "200k", "--duration", "2s", "--window", "20000", "--out"])
+        .args([
+            "demo",
+            "--json",
+            "--rate",
+            "200k",
+            "--duration",
+            "2s",
+            "--window",
+            "20000",
+            "--out",
+        ])
         .arg(&out)
         .stderr(Stdio::inherit())
         .output()?;
@@ -33,33 +49,76 @@ pub fn check() -> Result<()> {
 }
 
 fn check_json(printed: &Value) -> Result<()> {
-    ensure!(printed["rate_target"].as_f64() == Some(RATE), "rate_target is {}", printed["rate_target"]);
-    ensure!(printed["cores"].as_u64() >= Some(1), "cores is {}", printed["cores"]);
+    ensure!(
+        printed["rate_target"].as_f64() == Some(RATE),
+        "rate_target is {}",
+        printed["rate_target"]
+    );
+    ensure!(
+        printed["cores"].as_u64() >= Some(1),
+        "cores is {}",
+        printed["cores"]
+    );
     for name in VARIANTS {
         let variant = &printed["variants"][name];
-        let number = |key: &str| variant[key].as_f64().with_context(|| format!("{name}.{key} is {}", variant[key]));
-        let figures = PERCENTILES.iter().map(|key| number(key)).collect::<Result<Vec<_>>>()?;
-        ensure!(figures.is_sorted(), "{name}'s percentiles fall: {figures:?}");
+        let number = |key: &str| {
+            variant[key]
+                .as_f64()
+                .with_context(|| format!("{name}.{key} is {}", variant[key]))
+        };
+        let figures = PERCENTILES
+            .iter()
+            .map(|key| number(key))
+            .collect::<Result<Vec<_>>>()?;
+        ensure!(
+            figures.is_sorted(),
+            "{name}'s percentiles fall: {figures:?}"
+        );
         ensure!(figures[0] > 0.0, "{name}'s median is zero");
-        ensure!(number("service_p50_ns")? <= number("service_p999_ns")?, "{name}'s service percentiles fall");
+        ensure!(
+            number("service_p50_ns")? <= number("service_p999_ns")?,
+            "{name}'s service percentiles fall"
+        );
         let median_of_seconds = number("p999_ns_median_of_seconds")?;
-        ensure!(median_of_seconds <= number("max_ns")?, "{name}'s median of seconds is above its maximum");
-        ensure!(variant["schedule_kept"].is_boolean(), "{name}.schedule_kept is {}", variant["schedule_kept"]);
-        ensure!(number("rate_achieved")? <= RATE * 1.001, "{name} achieved more than was offered");
-        ensure!((0.0..=1.0).contains(&number("cpu_busy")?), "{name}.cpu_busy is no share");
+        ensure!(
+            median_of_seconds <= number("max_ns")?,
+            "{name}'s median of seconds is above its maximum"
+        );
+        ensure!(
+            variant["schedule_kept"].is_boolean(),
+            "{name}.schedule_kept is {}",
+            variant["schedule_kept"]
+        );
+        ensure!(
+            number("rate_achieved")? <= RATE * 1.001,
+            "{name} achieved more than was offered"
+        );
+        ensure!(
+            (0.0..=1.0).contains(&number("cpu_busy")?),
+            "{name}.cpu_busy is no share"
+        );
         ensure!(number("stalls_ms")? >= 0.0, "{name}.stalls_ms is negative");
         number("bytes_per_second")?;
         let allocations = number("allocations_per_request")?;
         if name.starts_with("heap_") {
-            ensure!(allocations > 1.0, "{name} allocates {allocations} times per request: not a plain service");
+            ensure!(
+                allocations > 1.0,
+                "{name} allocates {allocations} times per request: not a plain service"
+            );
         } else {
-            ensure!(allocations == 0.0, "{name} allocates {allocations} times per request");
+            ensure!(
+                allocations == 0.0,
+                "{name} allocates {allocations} times per request"
+            );
         }
     }
     let checksum = |name: &str| printed["variants"][name]["checksum"].as_str();
     let expected = checksum("pool").context("pool.checksum is missing")?;
     for name in &VARIANTS[1..] {
-        ensure!(checksum(name) == Some(expected), "{name}'s checksum differs from the pool's");
+        ensure!(
+            checksum(name) == Some(expected),
+            "{name}'s checksum differs from the pool's"
+        );
     }
     Ok(())
 }
@@ -74,18 +133,32 @@ fn check_folder(out: &Path) -> Result<()> {
         let dir = entry?.path();
         if dir.is_dir() {
             let meta: Value = serde_json::from_slice(&std::fs::read(dir.join("meta.json"))?)?;
-            ensure!(meta["state"] == "complete", "{} is {}", dir.display(), meta["state"]);
-            ensure!(dir.join("latency.hlog").is_file(), "{} has no latency.hlog", dir.display());
+            ensure!(
+                meta["state"] == "complete",
+                "{} is {}",
+                dir.display(),
+                meta["state"]
+            );
+            ensure!(
+                dir.join("latency.hlog").is_file(),
+                "{} has no latency.hlog",
+                dir.display()
+            );
             recordings += 1;
         }
     }
-    ensure!(recordings == 2 * VARIANTS.len(), "{recordings} recordings, not two per variant");
+    ensure!(
+        recordings == 2 * VARIANTS.len(),
+        "{recordings} recordings, not two per variant"
+    );
     Ok(())
 }
 
 /// Bad input never starts a run: a clear message, a status that is not zero, nothing left behind.
 fn check_refusals(program: &Path, used: &Path) -> Result<()> {
-    let used = used.to_str().context("a temporary folder with a strange name")?;
+    let used = used
+        .to_str()
+        .context("a temporary folder with a strange name")?;
     for (arguments, expected) in [
         (&["--rate", "0"][..], "zero"),
         (&["--rate", "5000M"], "out of range"),
@@ -95,12 +168,28 @@ fn check_refusals(program: &Path, used: &Path) -> Result<()> {
         (&["--out", "/proc/nothing/here"], "/proc/nothing/here"),
     ] {
         let folder = tempfile::tempdir()?;
-        let output = Command::new(program).arg("demo").args(arguments).current_dir(folder.path()).output()?;
+        let output = Command::new(program)
+            .arg("demo")
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()?;
         let message = String::from_utf8_lossy(&output.stderr);
-        ensure!(!output.status.success(), "demo {arguments:?} was not refused");
-        ensure!(message.contains(expected), "demo {arguments:?} says: {message}");
-        ensure!(output.stdout.is_empty(), "demo {arguments:?} printed on standard output");
-        ensure!(folder.path().read_dir()?.next().is_none(), "demo {arguments:?} left something behind");
+        ensure!(
+            !output.status.success(),
+            "demo {arguments:?} was not refused"
+        );
+        ensure!(
+            message.contains(expected),
+            "demo {arguments:?} says: {message}"
+        );
+        ensure!(
+            output.stdout.is_empty(),
+            "demo {arguments:?} printed on standard output"
+        );
+        ensure!(
+            folder.path().read_dir()?.next().is_none(),
+            "demo {arguments:?} left something behind"
+        );
     }
     Ok(())
 }

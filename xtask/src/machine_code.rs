@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use anyhow::{Context, Result, bail, ensure};
 use iced_x86::{
-    Code, Decoder, DecoderOptions, FlowControl, Formatter, Instruction, IntelFormatter, Mnemonic, OpKind, Register,
+    Code, Decoder, DecoderOptions, FlowControl, Formatter, Instruction, IntelFormatter, Mnemonic,
+    OpKind, Register,
 };
 use object::{Object, ObjectSection, ObjectSymbol};
 
@@ -21,11 +22,15 @@ pub fn check() -> Result<()> {
         eprintln!("SKIPPED: restartable sequences are used on x86-64 Linux only");
         return Ok(());
     }
-    let program = crate::cargo::build_executable(&["--package", "tailcut-pool", "--example", "fast_path"])?;
-    let bytes = std::fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
+    let program =
+        crate::cargo::build_executable(&["--package", "tailcut-pool", "--example", "fast_path"])?;
+    let bytes =
+        std::fs::read(&program).with_context(|| format!("cannot read {}", program.display()))?;
     let file = object::File::parse(&*bytes)?;
     for function in ["tailcut_fast_get", "tailcut_fast_put"] {
-        let path = Code86::of(&file, function)?.fast_path().with_context(|| function.to_owned())?;
+        let path = Code86::of(&file, function)?
+            .fast_path()
+            .with_context(|| function.to_owned())?;
         print(function, &path);
     }
     Ok(())
@@ -45,14 +50,24 @@ impl<'f> Code86<'f> {
             .find(|symbol| symbol.name() == Ok(function))
             .with_context(|| format!("no symbol {function} in the example"))?;
         let section = file.section_by_name(".text").context("no .text section")?;
-        Ok(Code86 { text: section.data()?, address: section.address(), entry: symbol.address() })
+        Ok(Code86 {
+            text: section.data()?,
+            address: section.address(),
+            entry: symbol.address(),
+        })
     }
 
     fn decode(&self, at: u64) -> Result<Instruction> {
-        let offset = at.checked_sub(self.address).context("a jump leaves .text")? as usize;
+        let offset = at
+            .checked_sub(self.address)
+            .context("a jump leaves .text")? as usize;
         ensure!(offset < self.text.len(), "a jump leaves .text");
-        let instruction = Decoder::with_ip(64, &self.text[offset..], at, DecoderOptions::NONE).decode();
-        ensure!(instruction.code() != Code::INVALID, "an undecodable instruction at {at:#x}");
+        let instruction =
+            Decoder::with_ip(64, &self.text[offset..], at, DecoderOptions::NONE).decode();
+        ensure!(
+            instruction.code() != Code::INVALID,
+            "an undecodable instruction at {at:#x}"
+        );
         Ok(instruction)
     }
 
@@ -69,9 +84,13 @@ impl<'f> Code86<'f> {
             let progress = progress.after(&instruction);
             let fall_through = instruction.next_ip();
             let next = match instruction.flow_control() {
-                FlowControl::Return if progress == Progress::Committed => return self.walk_back(state, &came_from),
+                FlowControl::Return if progress == Progress::Committed => {
+                    return self.walk_back(state, &came_from);
+                }
                 FlowControl::Next => vec![fall_through],
-                FlowControl::ConditionalBranch => vec![fall_through, instruction.near_branch_target()],
+                FlowControl::ConditionalBranch => {
+                    vec![fall_through, instruction.near_branch_target()]
+                }
                 FlowControl::UnconditionalBranch => vec![instruction.near_branch_target()],
                 _ => continue,
             };
@@ -86,7 +105,11 @@ impl<'f> Code86<'f> {
         bail!("no way from entry to return through a restartable sequence without a call or a lock")
     }
 
-    fn walk_back(&self, end: State, came_from: &BTreeMap<State, State>) -> Result<Vec<Instruction>> {
+    fn walk_back(
+        &self,
+        end: State,
+        came_from: &BTreeMap<State, State>,
+    ) -> Result<Vec<Instruction>> {
         let mut path = vec![self.decode(end.0)?];
         let mut state = end;
         while let Some(&before) = came_from.get(&state) {
@@ -123,12 +146,16 @@ impl Progress {
 
 /// A call, an interrupt or system call, a lock prefix, or an implicit lock.
 fn forbidden(instruction: &Instruction) -> bool {
-    let memory = (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
+    let memory =
+        (0..instruction.op_count()).any(|operand| instruction.op_kind(operand) == OpKind::Memory);
     instruction.has_lock_prefix()
         || (instruction.mnemonic() == Mnemonic::Xchg && memory)
         || matches!(
             instruction.flow_control(),
-            FlowControl::Call | FlowControl::IndirectCall | FlowControl::Interrupt | FlowControl::Exception
+            FlowControl::Call
+                | FlowControl::IndirectCall
+                | FlowControl::Interrupt
+                | FlowControl::Exception
         )
 }
 
@@ -150,7 +177,10 @@ fn commits(instruction: &Instruction) -> bool {
 }
 
 fn print(function: &str, path: &[Instruction]) {
-    let branches = path.iter().filter(|i| i.flow_control() == FlowControl::ConditionalBranch).count();
+    let branches = path
+        .iter()
+        .filter(|i| i.flow_control() == FlowControl::ConditionalBranch)
+        .count();
     println!(
         "{function}: {} instructions, {branches} of them conditional branches; no call, no lock prefix",
         path.len()

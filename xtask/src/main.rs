@@ -67,8 +67,19 @@ fn main() -> Result<()> {
             test()?;
             demo_check::check()
         }
-        Task::Bench { what: Benchmark::Pool, arguments } => {
-            let mut command = cargo::command(&["run", "--release", "--package", "tailcut-benches", "--bin", "pool-table", "--"]);
+        Task::Bench {
+            what: Benchmark::Pool,
+            arguments,
+        } => {
+            let mut command = cargo::command(&[
+                "run",
+                "--release",
+                "--package",
+                "tailcut-benches",
+                "--bin",
+                "pool-table",
+                "--",
+            ]);
             command.args(arguments);
             cargo::run(command)
         }
@@ -76,31 +87,61 @@ fn main() -> Result<()> {
 }
 
 fn test() -> Result<()> {
-    cargo::run(cargo::command(&["test", "--workspace", "--all-targets", "--exclude", "tailcut-benches"]))?;
+    cargo::run(cargo::command(&[
+        "test",
+        "--workspace",
+        "--all-targets",
+        "--exclude",
+        "tailcut-benches",
+    ]))?;
     cargo::run(cargo::command(&["test", "--workspace", "--doc"]))?;
     loom()?;
     machine_code::check()
 }
 
 fn loom() -> Result<()> {
-    let mut command =
-        cargo::command(&["test", "--release", "--package", "tailcut-pool", "--lib", "--target-dir", "target/loom"]);
+    let mut command = cargo::command(&[
+        "test",
+        "--release",
+        "--package",
+        "tailcut-pool",
+        "--lib",
+        "--target-dir",
+        "target/loom",
+    ]);
     command.env("RUSTFLAGS", "--cfg loom");
     cargo::run(command)
 }
 
 fn stress() -> Result<()> {
-    let mut command = cargo::command(&["test", "--release", "--package", "tailcut-pool", "--test", "tokens"]);
+    let mut command = cargo::command(&[
+        "test",
+        "--release",
+        "--package",
+        "tailcut-pool",
+        "--test",
+        "tokens",
+    ]);
     command.env("TAILCUT_STRESS", "60");
     cargo::run(command)
 }
 
 fn lint() -> Result<()> {
     cargo::run(cargo::command(&["fmt", "--all", "--check"]))?;
-    cargo::run(cargo::command(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    cargo::run(cargo::command(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     let mut doc = cargo::command(&["doc", "--workspace", "--no-deps"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     cargo::run(doc)?;
-    ensure!(std::path::Path::new("README.md").exists(), "README.md is missing");
+    ensure!(
+        std::path::Path::new("README.md").exists(),
+        "README.md is missing"
+    );
     Ok(())
 }
