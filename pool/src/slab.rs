@@ -53,13 +53,57 @@ impl Spacing {
     }
 }
 
+/// Where a slab's slots lie: converts between an object's address and its slot.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    start: NonNull<u8>,
+    spacing: Spacing,
+}
+
+// SAFETY: an address and two numbers; what lies there is reached by way of the slab alone.
+unsafe impl Send for Place {}
+// SAFETY: as above.
+unsafe impl Sync for Place {}
+
+impl Place {
+    /// Where the object of `slot` lies.
+    #[inline]
+    pub(crate) fn object(self, slot: SlotId) -> NonNull<u8> {
+        let object = self.start.as_ptr().wrapping_add(slot.0 as usize * LINE);
+        // SAFETY: every `SlotId` comes from this place's spacing, so it lies within the slab's
+        // memory, which does not wrap around.
+        unsafe { NonNull::new_unchecked(object) }
+    }
+
+    /// The slot of an object that [`object`](Self::object) gave.
+    #[inline]
+    pub(crate) fn slot(self, object: NonNull<u8>) -> SlotId {
+        let distance = object.as_ptr().addr() - self.start.as_ptr().addr();
+        SlotId((distance / LINE) as u32)
+    }
+
+    pub(crate) fn spacing(self) -> Spacing {
+        self.spacing
+    }
+
+    /// A place of one-line slots where no slab lies, to model what moves addresses around.
+    #[cfg(all(test, loom))]
+    pub(crate) fn nowhere() -> Self {
+        Place {
+            start: NonNull::<u128>::dangling().cast(),
+            spacing: Spacing::new(1),
+        }
+    }
+}
+
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    memory: Memory,
+    /// Freed last; reached by way of `place`.
+    _memory: Memory,
     /// How many slots, from the first on, hold an object. Equal to the capacity once built.
     made: usize,
-    spacing: Spacing,
+    place: Place,
     objects: std::marker::PhantomData<T>,
 }
 
@@ -91,10 +135,14 @@ impl<T> Slab<T> {
         let layout = Layout::from_size_align(bytes, align).map_err(|_| too_large())?;
         let memory = Memory::new(layout)?;
         let spacing = Spacing::new((stride / LINE) as u32);
-        let mut slab = Slab {
-            memory,
-            made: 0,
+        let place = Place {
+            start: memory.start,
             spacing,
+        };
+        let mut slab = Slab {
+            _memory: memory,
+            made: 0,
+            place,
             objects: std::marker::PhantomData,
         };
         for index in 0..capacity {
@@ -112,22 +160,14 @@ impl<T> Slab<T> {
         self.made
     }
 
-    pub(crate) fn spacing(&self) -> Spacing {
-        self.spacing
+    pub(crate) fn place(&self) -> Place {
+        self.place
     }
 
     /// Where the object of `slot` lies.
     #[inline]
     pub(crate) fn object(&self, slot: SlotId) -> NonNull<T> {
-        // SAFETY: every `SlotId` comes from this slab's spacing, so it lies within its memory.
-        unsafe { self.memory.start.add(slot.0 as usize * LINE).cast() }
-    }
-
-    /// The slot of an object that [`object`](Self::object) gave.
-    #[inline]
-    pub(crate) fn slot(&self, object: NonNull<T>) -> SlotId {
-        let distance = object.as_ptr().addr() - self.memory.start.as_ptr().addr();
-        SlotId((distance / LINE) as u32)
+        self.place.object(slot).cast()
     }
 }
 
@@ -136,7 +176,10 @@ impl<T> Drop for Slab<T> {
         for index in 0..self.made {
             // SAFETY: the first `made` slots hold objects, and `&mut self` shows that nobody uses
             // them: guards borrow the pool that owns this slab.
-            unsafe { self.object(self.spacing.slot(index as u32)).drop_in_place() }
+            unsafe {
+                self.object(self.place.spacing.slot(index as u32))
+                    .drop_in_place();
+            }
         }
     }
 }
@@ -199,12 +242,19 @@ mod tests {
         struct Wide(#[expect(dead_code, reason = "only its size matters")] u8);
         let slab = Slab::new(3, || Wide(0)).unwrap();
         for index in 0..3 {
-            let object = slab.object(slab.spacing().slot(index));
+            let object = slab.object(slab.place().spacing().slot(index));
             assert_eq!(object.as_ptr().addr() % 256, 0);
-            assert_eq!(slab.slot(object), slab.spacing().slot(index));
+            assert_eq!(
+                slab.place().slot(object.cast()),
+                slab.place().spacing().slot(index)
+            );
         }
         let slab = Slab::new(2, || 0_u8).unwrap();
-        let [a, b] = [0, 1].map(|index| slab.object(slab.spacing().slot(index)).as_ptr().addr());
+        let [a, b] = [0, 1].map(|index| {
+            slab.object(slab.place().spacing().slot(index))
+                .as_ptr()
+                .addr()
+        });
         assert_eq!(b - a, LINE);
     }
 

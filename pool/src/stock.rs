@@ -25,27 +25,25 @@ impl<T> Stock<T> {
         portable: bool,
     ) -> Result<Self, BuildError> {
         let slab = Slab::new(capacity, make)?;
-        let free = FreeSlots::new(capacity, slab.spacing(), portable);
+        let free = FreeSlots::new(capacity, slab.place(), portable);
         Ok(Stock { free, slab })
     }
 
     /// Takes a free object as its last user left it.
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<Guard<'_, T>> {
-        let slot = self.free.take()?;
-        Some(Guard::new(self.slab.object(slot), self))
+        Some(Guard::new(self.free.take()?.cast(), self))
     }
 
     /// Takes an object, waiting for one if need be; `None` when `deadline` passed first.
     pub(crate) fn take_or_wait(&self, deadline: Option<Instant>) -> Option<Guard<'_, T>> {
-        let slot = self.free.take_or_wait(deadline)?;
-        Some(Guard::new(self.slab.object(slot), self))
+        Some(Guard::new(self.free.take_or_wait(deadline)?.cast(), self))
     }
 
     /// Gives back an object that a guard owned.
     #[inline(always)]
     pub(crate) fn put(&self, object: NonNull<T>) {
-        self.free.put(self.slab.slot(object));
+        self.free.put(object.cast());
     }
 
     /// How many objects there are, free and in use.
@@ -54,7 +52,7 @@ impl<T> Stock<T> {
     }
 
     pub(crate) fn slot(&self, object: NonNull<T>) -> SlotId {
-        self.slab.slot(object)
+        self.slab.place().slot(object.cast())
     }
 
     pub(crate) fn object(&self, slot: SlotId) -> NonNull<T> {

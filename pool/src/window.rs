@@ -94,7 +94,7 @@ impl<'p, T> Window<'p, T> {
     pub fn release(&mut self) {
         self.stock.free().splice(&mut self.chain);
         for &slot in &self.open[..self.open_len] {
-            self.stock.free().put(slot);
+            self.stock.put(self.stock.object(slot));
         }
         self.open_len = 0;
     }

@@ -21,6 +21,7 @@ pub(crate) mod depot;
 pub(crate) mod tagged_stack;
 mod waiting;
 
+use std::ptr::NonNull;
 use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
@@ -30,13 +31,14 @@ use self::waiting::Waiters;
 use crate::percpu::portable::Shards;
 use crate::percpu::rseq::Magazines;
 use crate::percpu::{Fallback, FenceRefused, Path};
-use crate::slab::{SlotId, Spacing};
+use crate::slab::{Place, SlotId};
 use crate::sync::{self, AtomicU64, Ordering};
 
 /// The free slots of one pool.
 #[derive(Debug)]
 pub(crate) struct FreeSlots {
     cores: Cores,
+    place: Place,
     depot: Depot,
     transits: CachePadded<Transits>,
     waiters: CachePadded<Waiters>,
@@ -55,7 +57,8 @@ enum Cores {
 
 impl FreeSlots {
     /// The free slots of a slab: all of it.
-    pub(crate) fn new(capacity: usize, spacing: Spacing, portable: bool) -> Self {
+    pub(crate) fn new(capacity: usize, place: Place, portable: bool) -> Self {
+        let spacing = place.spacing();
         let cpus = cpus();
         let batch = (capacity / (4 * cpus)).clamp(1, MAX_BATCH);
         let magazines = if portable {
@@ -75,16 +78,18 @@ impl FreeSlots {
         };
         let free = FreeSlots {
             cores,
+            place,
             depot: Depot::new(capacity, batch),
             transits: CachePadded::default(),
             waiters: CachePadded::new(Waiters::new()),
         };
-        free.fill(capacity, spacing);
+        free.fill(capacity);
         free
     }
 
     /// Puts every slot in, so that the first ones taken are the slab's first.
-    fn fill(&self, capacity: usize, spacing: Spacing) {
+    fn fill(&self, capacity: usize) {
+        let spacing = self.place.spacing();
         let batch = self.depot.batch();
         let mut all = (0..capacity as u32).rev().map(|index| spacing.slot(index));
         let mut slots = [SlotId(0); MAX_BATCH];
@@ -94,7 +99,7 @@ impl FreeSlots {
             }
             self.depot.deposit(&slots[..batch]);
         }
-        all.for_each(|slot| self.put(slot));
+        all.for_each(|slot| self.put(self.place.object(slot)));
     }
 
     /// Takes a free slot; `None` when no slot was free anywhere at some moment during the call.
@@ -102,10 +107,10 @@ impl FreeSlots {
     /// Only the sequence is inlined: with the portable path beside it, callers grew beyond what
     /// the compiler inlines in turn, and a pair took 5.4 ns instead of 2.5.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Option<SlotId> {
+    pub(crate) fn take(&self) -> Option<NonNull<u8>> {
         match &self.cores {
             Cores::Rseq { magazines, .. } => match magazines.pop() {
-                Some(slot) => Some(slot),
+                Some(object) => Some(object),
                 None => self.take_slow(),
             },
             Cores::Portable(shards, _) => self.take_portable(shards),
@@ -113,115 +118,124 @@ impl FreeSlots {
     }
 
     #[inline(never)]
-    fn take_portable(&self, shards: &Shards) -> Option<SlotId> {
+    fn take_portable(&self, shards: &Shards) -> Option<NonNull<u8>> {
         match shards.pop(shards.here()) {
-            Some(slot) => Some(slot),
+            Some(slot) => Some(self.place.object(slot)),
             None => self.take_slow(),
         }
     }
 
-    /// Gives a slot back.
+    /// Gives an object back.
     #[inline(always)]
-    pub(crate) fn put(&self, slot: SlotId) {
+    pub(crate) fn put(&self, object: NonNull<u8>) {
         match &self.cores {
             Cores::Rseq { magazines, loose } => {
-                if !magazines.push(slot) {
-                    self.put_slow(magazines, loose, slot);
+                if !magazines.push(object) {
+                    self.put_slow(magazines, loose, object);
                 }
             }
-            Cores::Portable(shards, _) => self.put_portable(shards, slot),
+            Cores::Portable(shards, _) => self.put_portable(shards, object),
         }
     }
 
     #[inline(never)]
-    fn put_portable(&self, shards: &Shards, slot: SlotId) {
-        shards.push(shards.here(), slot);
+    fn put_portable(&self, shards: &Shards, object: NonNull<u8>) {
+        shards.push(shards.here(), self.place.slot(object));
         self.waiters.left_one();
     }
 
-    /// The core's own place is empty: refill from the depot, or steal, or refuse.
+    /// The core's own place is empty: look everywhere else, or refuse.
     #[cold]
     #[inline(never)]
-    fn take_slow(&self) -> Option<SlotId> {
-        let mut batch = [SlotId(0); MAX_BATCH];
+    fn take_slow(&self) -> Option<NonNull<u8>> {
         let mut attempt = 0;
         loop {
-            if let Cores::Rseq { loose, .. } = &self.cores
-                && let Some(slot) = loose.pop(loose.shard(0))
-            {
-                return Some(slot);
+            let found = match &self.cores {
+                Cores::Rseq { magazines, loose } => self.take_elsewhere(magazines, loose),
+                Cores::Portable(shards, _) => Ok(self.take_from_others(shards)),
+            };
+            match found {
+                Ok(Some(object)) => return Some(object),
+                Ok(None) if self.nothing_is_free() => return None,
+                Ok(None) => sync::relax(&mut attempt),
+                // What other cores hold is out of reach for good: refuse rather than hang.
+                Err(FenceRefused) => return None,
             }
-            if !self.depot.is_empty() {
-                let _transit = self.transits.begin();
-                if self.depot.withdraw(&mut batch) {
-                    return Some(self.keep_rest(&batch[..self.depot.batch()]));
-                }
-            }
-            {
-                let _transit = self.transits.begin();
-                let stolen = match &self.cores {
-                    Cores::Rseq { magazines, .. } => {
-                        magazines.steal(&mut batch[..self.depot.batch()])
-                    }
-                    Cores::Portable(shards, _) => {
-                        Ok(shards.steal(shards.here(), &mut batch[..self.depot.batch()]))
-                    }
-                };
-                match stolen {
-                    Ok(0) => {}
-                    Ok(stolen) => return Some(self.keep_rest(&batch[..stolen])),
-                    // What other cores hold is out of reach for good: refuse rather than hang.
-                    Err(FenceRefused) => return None,
-                }
-            }
-            if self.nothing_is_free() {
-                return None;
-            }
-            sync::relax(&mut attempt);
         }
     }
 
-    /// Leaves all but one of the slots with this core, and returns that one.
-    fn keep_rest(&self, slots: &[SlotId]) -> SlotId {
-        let (&kept, rest) = slots
-            .split_last()
-            .expect("an exchange moves at least one slot");
-        match &self.cores {
-            Cores::Rseq { magazines, .. } => {
-                if !magazines.push_batch(rest) {
-                    rest.iter().for_each(|&slot| self.put(slot));
-                }
-            }
-            Cores::Portable(shards, _) => {
-                shards.push_batch(shards.here(), rest);
-                self.waiters.left_many();
-            }
+    /// Loose slots, the depot, the other magazines.
+    fn take_elsewhere(
+        &self,
+        magazines: &Magazines,
+        loose: &Shards,
+    ) -> Result<Option<NonNull<u8>>, FenceRefused> {
+        if let Some(slot) = loose.pop(loose.shard(0)) {
+            return Ok(Some(self.place.object(slot)));
         }
-        kept
+        let mut buffer = [NonNull::dangling(); MAX_BATCH];
+        let batch = &mut buffer[..self.depot.batch()];
+        let _transit = self.transits.begin();
+        let mut slots = [SlotId(0); MAX_BATCH];
+        let found = if self.depot.withdraw(&mut slots) {
+            for (object, slot) in batch.iter_mut().zip(slots) {
+                *object = self.place.object(slot);
+            }
+            batch.len()
+        } else {
+            magazines.steal(batch)?
+        };
+        let Some((&kept, rest)) = batch[..found].split_last() else {
+            return Ok(None);
+        };
+        if !magazines.push_batch(rest) {
+            rest.iter().for_each(|&object| self.put(object));
+        }
+        Ok(Some(kept))
     }
 
-    /// The core's magazine cannot take the slot: if it is full, leave one batch in the depot.
+    /// The depot, the other shards.
+    fn take_from_others(&self, shards: &Shards) -> Option<NonNull<u8>> {
+        let mut buffer = [SlotId(0); MAX_BATCH];
+        let here = shards.here();
+        let _transit = self.transits.begin();
+        let found = if self.depot.withdraw(&mut buffer) {
+            self.depot.batch()
+        } else {
+            shards.steal(here, &mut buffer[..self.depot.batch()])
+        };
+        let (&kept, rest) = buffer[..found].split_last()?;
+        shards.push_batch(here, rest);
+        self.waiters.left_many();
+        Some(self.place.object(kept))
+    }
+
+    /// The core's magazine cannot take the object: if it is full, leave one batch in the depot.
     #[cold]
     #[inline(never)]
-    fn put_slow(&self, magazines: &Magazines, loose: &Shards, slot: SlotId) {
-        let mut buffer = [SlotId(0); MAX_BATCH];
+    fn put_slow(&self, magazines: &Magazines, loose: &Shards, object: NonNull<u8>) {
+        let mut buffer = [NonNull::dangling(); MAX_BATCH];
         let batch = &mut buffer[..self.depot.batch()];
         {
             let _transit = self.transits.begin();
             if magazines.pop_batch(batch) {
-                self.depot.deposit(batch);
+                let mut slots = [SlotId(0); MAX_BATCH];
+                for (slot, &mut object) in slots.iter_mut().zip(&mut *batch) {
+                    *slot = self.place.slot(object);
+                }
+                self.depot.deposit(&slots[..batch.len()]);
             }
         }
-        if !magazines.push(slot) {
-            loose.push(loose.shard(0), slot);
+        if !magazines.push(object) {
+            loose.push(loose.shard(0), self.place.slot(object));
             self.waiters.left_one();
         }
     }
 
     /// Takes a free slot, waiting for one if need be; `None` when `deadline` passed first.
-    pub(crate) fn take_or_wait(&self, deadline: Option<Instant>) -> Option<SlotId> {
+    pub(crate) fn take_or_wait(&self, deadline: Option<Instant>) -> Option<NonNull<u8>> {
         match self.take() {
-            Some(slot) => Some(slot),
+            Some(object) => Some(object),
             None => self.waiters.wait(
                 deadline,
                 || self.take(),
@@ -255,9 +269,9 @@ impl FreeSlots {
     fn empty_census(&self) -> Option<(u64, u64)> {
         let (any, changes) = match &self.cores {
             Cores::Rseq { magazines, loose } => {
-                let (slots, changes) = magazines.census();
-                let (any, versions) = loose.census();
-                (slots > 0 || any, changes.wrapping_add(versions))
+                let (any, changes) = magazines.census();
+                let (any_loose, versions) = loose.census();
+                (any || any_loose, changes.wrapping_add(versions))
             }
             Cores::Portable(shards, _) => shards.census(),
         };
@@ -367,7 +381,7 @@ mod loom_tests {
     use loom::sync::Arc;
 
     fn free(capacity: usize) -> FreeSlots {
-        FreeSlots::new(capacity, Spacing::new(1), true)
+        FreeSlots::new(capacity, Place::nowhere(), true)
     }
 
     /// Two slots, two threads that each want one: neither may be refused, wherever the slots lie
@@ -404,7 +418,7 @@ mod loom_tests {
             let thread = loom::thread::spawn(move || {
                 let mut chain = Chain::default();
                 for slot in slots {
-                    other.append(&mut chain, &[slot]);
+                    other.append(&mut chain, &[other.place.slot(slot)]);
                 }
                 other.splice(&mut chain);
             });

@@ -106,7 +106,7 @@ impl Waiters {
 #[cfg(all(test, loom))]
 mod loom_tests {
     use crate::free::FreeSlots;
-    use crate::slab::Spacing;
+    use crate::slab::Place;
     use loom::sync::Arc;
 
     /// One slot, two threads that each wait for it: both are served, nobody sleeps for ever
@@ -116,7 +116,7 @@ mod loom_tests {
         let mut bounded = loom::model::Builder::new();
         bounded.preemption_bound = Some(2);
         bounded.check(|| {
-            let free = Arc::new(FreeSlots::new(1, Spacing::new(1), true));
+            let free = Arc::new(FreeSlots::new(1, Place::nowhere(), true));
             let other = Arc::clone(&free);
             let thread = loom::thread::spawn(move || {
                 let slot = other.take_or_wait(None).unwrap();

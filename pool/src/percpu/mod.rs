@@ -28,7 +28,7 @@ pub(crate) mod rseq;
 )))]
 pub(crate) mod rseq {
     use super::{Fallback, FenceRefused};
-    use crate::slab::SlotId;
+    use std::ptr::NonNull;
 
     #[derive(Debug)]
     pub(crate) enum Magazines {}
@@ -37,25 +37,25 @@ pub(crate) mod rseq {
         pub(crate) fn new(_ceiling: usize) -> Result<Self, Fallback> {
             Err(Fallback::Platform)
         }
-        pub(crate) fn pop(&self) -> Option<SlotId> {
+        pub(crate) fn pop(&self) -> Option<NonNull<u8>> {
             match *self {}
         }
-        pub(crate) fn push(&self, _slot: SlotId) -> bool {
+        pub(crate) fn push(&self, _object: NonNull<u8>) -> bool {
             match *self {}
         }
-        pub(crate) fn pop_batch(&self, _into: &mut [SlotId]) -> bool {
+        pub(crate) fn pop_batch(&self, _into: &mut [NonNull<u8>]) -> bool {
             match *self {}
         }
-        pub(crate) fn push_batch(&self, _slots: &[SlotId]) -> bool {
+        pub(crate) fn push_batch(&self, _objects: &[NonNull<u8>]) -> bool {
             match *self {}
         }
-        pub(crate) fn steal(&self, _into: &mut [SlotId]) -> Result<usize, FenceRefused> {
+        pub(crate) fn steal(&self, _into: &mut [NonNull<u8>]) -> Result<usize, FenceRefused> {
             match *self {}
         }
         pub(crate) fn shut_for_giving(&self, _shut: bool) {
             match *self {}
         }
-        pub(crate) fn census(&self) -> (usize, u64) {
+        pub(crate) fn census(&self) -> (bool, u64) {
             match *self {}
         }
         pub(crate) fn aborts(&self) -> u64 {

@@ -25,7 +25,7 @@ struct Sequence {
 struct Area {
     word: AtomicU64,
     floor: AtomicU32,
-    slots: [AtomicU32; 2],
+    objects: [AtomicU32; 2],
     sequence: Mutex<Sequence>,
 }
 
@@ -36,7 +36,7 @@ impl Area {
         Area {
             word: AtomicU64::new(2),
             floor: AtomicU32::new(0),
-            slots: [AtomicU32::new(10), AtomicU32::new(11)],
+            objects: [AtomicU32::new(10), AtomicU32::new(11)],
             sequence: Mutex::new(Sequence::default()),
         }
     }
@@ -60,10 +60,10 @@ impl Area {
                 }
             }
             let refused = word <= u64::from(floor);
-            let slot = if refused {
+            let object = if refused {
                 0
             } else {
-                self.slots[word as usize - 1].load(Ordering::Acquire)
+                self.objects[word as usize - 1].load(Ordering::Acquire)
             };
             let mut sequence = self.sequence.lock().unwrap();
             if sequence.restart {
@@ -74,11 +74,11 @@ impl Area {
                 return None;
             }
             self.word.store(word - 1, Ordering::Release);
-            return Some(slot);
+            return Some(object);
         }
     }
 
-    /// Remote steps 2 to 5: takes the top slot.
+    /// Remote steps 2 to 5: takes the top object.
     fn steal(&self) -> Option<u32> {
         self.floor.store(SHUT_FLOOR, Ordering::Release);
         {
@@ -87,9 +87,9 @@ impl Area {
         }
         let word = self.word.load(Ordering::Acquire);
         let taken = (word > 0).then(|| {
-            let slot = self.slots[word as usize - 1].load(Ordering::Acquire);
+            let object = self.objects[word as usize - 1].load(Ordering::Acquire);
             self.word.store(word - 1, Ordering::Release);
-            slot
+            object
         });
         self.floor.store(0, Ordering::Release);
         taken
@@ -115,13 +115,13 @@ fn a_thief_beside_two_pops(reads: Reads) {
 }
 
 #[test]
-fn a_thief_and_a_sequence_never_take_the_same_slot() {
+fn a_thief_and_a_sequence_never_take_the_same_object() {
     a_thief_beside_two_pops(Reads::GateThenWord);
 }
 
-/// The model can fail: with the reads swapped it finds the stale commit.
+/// The model can fail: with the reads swapped it finds an object taken twice.
 #[test]
 #[should_panic(expected = "assertion")]
-fn reading_the_word_before_the_gate_would_take_a_slot_twice() {
+fn reading_the_word_before_the_gate_would_take_an_object_twice() {
     a_thief_beside_two_pops(Reads::WordThenGate);
 }
