@@ -161,6 +161,11 @@ impl Session {
             duration_ns,
             ..
         } = &self.template;
+        let cores = if *workers >= tailcut_loadgen::available_cpus() {
+            "The workers take every core, so whatever else runs on this machine will stall them.\n"
+        } else {
+            ""
+        };
         let root = if nix::unistd::geteuid().is_root() {
             "All figures come from inside the process; tracing the kernel's pauses is not part of this version."
         } else {
@@ -168,7 +173,7 @@ impl Session {
              kernel's pauses, which is not part of this version.)"
         };
         format!(
-            "{rate} orders/s, settled {window} at a time, {workers} worker{}; {} runs of {} s, A B B A, recorded in {}\n{root}",
+            "{rate} orders/s, settled {window} at a time, {workers} worker{}; {} runs of {} s, A B B A, recorded in {}\n{cores}{root}",
             if *workers == 1 { "" } else { "s" },
             2 * self.variants.len(),
             duration_ns / 1_000_000_000,

@@ -90,7 +90,7 @@ fn check_json(printed: &Value) -> Result<()> {
             variant["schedule_kept"]
         );
         ensure!(
-            number("rate_achieved")? <= RATE * 1.001,
+            number("rate_achieved")? <= RATE,
             "{name} achieved more than was offered"
         );
         ensure!(

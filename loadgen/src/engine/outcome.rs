@@ -124,7 +124,15 @@ pub(crate) fn conclude(
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    let result = result(&timeline, halted, threads, &totals, &found, steal);
+    let result = result(
+        plan.rate.as_f64(),
+        &timeline,
+        halted,
+        threads,
+        &totals,
+        &found,
+        steal,
+    );
     let checksum = checksum.map_or_else(String::new, |sum| format!("{sum:016x}"));
     meta.result = Some(RunResult {
         checksum,
@@ -189,6 +197,7 @@ fn flatten(
 ///   second and another that is late throughout can have the same one.
 #[allow(clippy::cast_precision_loss)] // figures for people
 fn result(
+    rate_target: f64,
     timeline: &Timeline,
     halted: bool,
     threads: usize,
@@ -217,7 +226,7 @@ fn result(
         completed_on_schedule: throughput.requests,
         unserved: counts.unserved,
         rejected: counts.refused,
-        rate_achieved: per_second(throughput.requests as f64),
+        rate_achieved: per_second(throughput.requests as f64).min(rate_target),
         schedule_kept: offered > 0
             && counts.unserved == 0
             && on_time as f64 >= 0.99 * offered as f64,
