@@ -1,0 +1,3 @@
+module tailcut.example/pool
+
+go 1.18
