@@ -77,7 +77,7 @@ pub(crate) fn meta_before(
             workers: plan.workers,
             worker_cpus: placement.workers.clone(),
             form: plan.form.name().to_owned(),
-            pacing: "constant rate, open loop; the worker itself waits (spinning) for each intended start".to_owned(),
+            pacing: "constant".to_owned(),
             clock_source: facts.name.to_owned(),
             clock_cost_ns: facts.cost_ns,
             pool_path,
