@@ -24,7 +24,8 @@ pub struct RowResult {
     pub rounds: usize,
     /// How many of them the kernel preempted, even when they were measured again.
     pub disturbed_rounds: usize,
-    /// The median less the control's, where the workload is read that way.
+    /// How much dearer than the control, where the workload is read that way: the median over the
+    /// rounds of the difference in the same round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub above_control_ns: Option<f64>,
     /// This row's figure over tailcut rseq's: medians, above the control where that applies.
@@ -71,17 +72,17 @@ impl WorkloadResult {
     /// Works out the table of a workload.
     #[must_use]
     pub fn new(workload: &Workload, measured: Vec<(Row, Option<Samples>)>) -> WorkloadResult {
-        let median_of = |wanted: &str| {
+        let samples_of = |wanted: &str| {
             let found = measured.iter().find(|(row, _)| row.name == wanted);
-            found
-                .and_then(|(_, samples)| samples.as_ref())
-                .map(Samples::median)
+            found.and_then(|(_, samples)| samples.clone())
         };
         let control = match workload.figure {
             Figure::Whole => None,
-            Figure::AboveControl => median_of(<crate::rows::Control<8> as Source>::NAME),
+            Figure::AboveControl => samples_of(<crate::rows::Control<8> as Source>::NAME),
         };
-        let reference = median_of(REFERENCE).map(|median| median - control.unwrap_or(0.0));
+        let control = control.as_ref();
+        let reference = samples_of(REFERENCE)
+            .map(|samples| control.map_or(samples.median(), |control| samples.above(control)));
         let (mut rows, mut not_measured) = (vec![], vec![]);
         for (row, samples) in measured {
             match samples {
@@ -113,10 +114,15 @@ impl WorkloadResult {
     }
 }
 
-fn result(row: &Row, samples: &Samples, control: Option<f64>, reference: Option<f64>) -> RowResult {
+fn result(
+    row: &Row,
+    samples: &Samples,
+    control: Option<&Samples>,
+    reference: Option<f64>,
+) -> RowResult {
     let median_ns = samples.median();
     let is_control = row.kind == Kind::Control;
-    let above_control_ns = control.map(|control| median_ns - control);
+    let above_control_ns = control.map(|control| samples.above(control));
     let figure = above_control_ns.unwrap_or(median_ns);
     // A ratio to a figure that drowns in the control's noise says nothing.
     let reference = reference.filter(|&reference| reference > 0.05 && !is_control);
@@ -138,8 +144,12 @@ fn result(row: &Row, samples: &Samples, control: Option<f64>, reference: Option<
 mod tests {
     use super::*;
 
+    /// Three rounds, in the last of which the machine was ten times slower.
     fn measured(name: &'static str, kind: Kind, ns: f64) -> (Row, Option<Samples>) {
-        (Row::absent(name, kind, ""), Samples::new(vec![ns], 0))
+        (
+            Row::absent(name, kind, ""),
+            Samples::new(vec![ns, ns, 10.0 * ns], 0),
+        )
     }
 
     #[test]

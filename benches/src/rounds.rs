@@ -59,9 +59,16 @@ impl Samples {
     /// The middle one, or the mean of the two middle ones.
     #[must_use]
     pub fn median(&self) -> f64 {
-        let mut sorted = self.by_round.clone();
-        sorted.sort_by(f64::total_cmp);
-        f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
+        median(self.by_round.clone())
+    }
+
+    /// How much dearer than `control`: the median over the rounds of the difference in the same
+    /// round. So a machine that changes its pace between rounds (a virtual one whose cores are
+    /// moved apart, say) does not compare a row in one state with the control in the other.
+    #[must_use]
+    pub fn above(&self, control: &Samples) -> f64 {
+        let rounds = self.by_round.iter().zip(&control.by_round);
+        median(rounds.map(|(row, control)| row - control).collect())
     }
 
     /// The least.
@@ -75,6 +82,11 @@ impl Samples {
     pub fn max(&self) -> f64 {
         self.by_round.iter().copied().fold(0.0, f64::max)
     }
+}
+
+fn median(mut sorted: Vec<f64>) -> f64 {
+    sorted.sort_by(f64::total_cmp);
+    f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
 }
 
 /// A row while it is measured.
