@@ -13,7 +13,7 @@ use tailcut_report::recording::Allocations;
 /// What the calling thread has allocated and freed so far, as the program's own counter has it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AllocationCounts {
-    /// Calls that gave memory out; a reallocation is one of these and one free.
+    /// Calls that gave memory out, reallocations included.
     pub allocations: u64,
     /// Calls that took memory back.
     pub frees: u64,

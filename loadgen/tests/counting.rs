@@ -1,38 +1,11 @@
 //! The counting run, with a counting allocator as a program would have it.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::alloc::System;
 use tailcut_loadgen::{AllocationCounts, RunPlan, Service, count_requests};
-
-struct Counted;
-
-thread_local! {
-    static COUNTS: Cell<AllocationCounts> = const { Cell::new(AllocationCounts { allocations: 0, frees: 0, bytes: 0 }) };
-}
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread-local
-// without a destructor, which neither allocates nor panics.
-unsafe impl GlobalAlloc for Counted {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let mut counts = COUNTS.get();
-        counts.allocations += 1;
-        counts.bytes += layout.size() as u64;
-        COUNTS.set(counts);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        let mut counts = COUNTS.get();
-        counts.frees += 1;
-        COUNTS.set(counts);
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.dealloc(pointer, layout) };
-    }
-}
+use tailcut_pool::meter::{self, Metered};
 
 #[global_allocator]
-static ALLOCATOR: Counted = Counted;
+static ALLOCATOR: Metered<System> = Metered::new(System);
 
 fn count(service: Service) -> tailcut_report::recording::Allocations {
     let plan = RunPlan {
@@ -40,7 +13,19 @@ fn count(service: Service) -> tailcut_report::recording::Allocations {
         workers: 1,
         ..RunPlan::new(service, "unused")
     };
-    count_requests(&plan, 20_000, &|| COUNTS.get()).unwrap()
+    count_requests(&plan, 20_000, &|| {
+        let meter::Counts {
+            allocations,
+            frees,
+            bytes,
+        } = meter::counts();
+        AllocationCounts {
+            allocations,
+            frees,
+            bytes,
+        }
+    })
+    .unwrap()
 }
 
 #[test]

@@ -30,8 +30,8 @@
 //!
 //! # What it costs
 //!
-//! A get plus a put of a 256-byte object takes 2.5 ns on the machine of `BENCHMARKS.md`, where
-//! jemalloc's alloc plus free takes twice that; see there for the table against every allocator
+//! A get plus a put of a 256-byte object takes 2.2 ns on the machine of `BENCHMARKS.md`, where
+//! jemalloc's alloc plus free takes 3.7; see there for the table against every allocator
 //! and pool crate, and `cargo xtask bench pool` to measure your own machine.
 //! [`Window::release`] gives any number of objects back in O(1).
 //!
