@@ -21,7 +21,7 @@ impl Progress {
     pub fn new(runs: usize, seconds: u64) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let bar = ProgressBar::with_draw_target(Some(seconds), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{bar:30} {elapsed} of about {len}s  {wide_msg}")
+        let style = ProgressStyle::with_template("{wide_msg}\n{bar:40} {elapsed} of about {len}s")
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("=> ");
         bar.set_style(style);
