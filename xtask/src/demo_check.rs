@@ -2,10 +2,10 @@
 //! shape and inner consistency, the claim that the pool allocates nothing, the recordings, the
 //! page. Never its absolute times: those are the machine's.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 const VARIANTS: [&str; 5] = [
@@ -22,23 +22,7 @@ const RATE: f64 = 200_000.0;
 pub fn check() -> Result<()> {
     let program = crate::cargo::build_executable(&["--package", "tailcut", "--bin", "tailcut"])?;
     let folder = tempfile::tempdir()?;
-    let out = folder.path().join("demo");
-    let output = Command::new(&program)
-        .args([
-            "demo",
-            "--json",
-            "--rate",
-            "200k",
-            "--duration",
-            "2s",
-            "--window",
-            "20000",
-            "--out",
-        ])
-        .arg(&out)
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(output.status.success(), "tailcut demo: {}", output.status);
+    let (out, output) = run_demo(&program, folder.path())?;
     let printed: Value = serde_json::from_slice(&output.stdout)
         .context("standard output is not one JSON object and nothing else")?;
     check_json(&printed)?;
@@ -46,6 +30,36 @@ pub fn check() -> Result<()> {
     check_refusals(&program, &out)?;
     println!("demo: JSON, recordings, page and refusals are as they should be");
     Ok(())
+}
+
+/// Runs the demo, again if the machine was too busy for even the no-op to keep this low rate.
+fn run_demo(program: &Path, folder: &Path) -> Result<(PathBuf, Output)> {
+    const SCHEDULE_MISSED: i32 = 4;
+    const ATTEMPTS: u32 = 3;
+    for attempt in 1..=ATTEMPTS {
+        let out = folder.join(format!("demo-{attempt}"));
+        let output = Command::new(program)
+            .args([
+                "demo",
+                "--json",
+                "--rate",
+                "200k",
+                "--duration",
+                "2s",
+                "--window",
+                "20000",
+                "--out",
+            ])
+            .arg(&out)
+            .stderr(Stdio::inherit())
+            .output()?;
+        match output.status.code() {
+            Some(0) => return Ok((out, output)),
+            Some(SCHEDULE_MISSED) => eprintln!("attempt {attempt}: the machine was too busy"),
+            _ => bail!("tailcut demo: {}", output.status),
+        }
+    }
+    bail!("this machine did not keep 200k requests/s in {ATTEMPTS} attempts");
 }
 
 fn check_json(printed: &Value) -> Result<()> {
@@ -90,7 +104,7 @@ fn check_json(printed: &Value) -> Result<()> {
             variant["schedule_kept"]
         );
         ensure!(
-            number("rate_achieved")? <= RATE,
+            number("rate_achieved")? <= RATE * 1.001,
             "{name} achieved more than was offered"
         );
         ensure!(

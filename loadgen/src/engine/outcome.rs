@@ -124,15 +124,7 @@ pub(crate) fn conclude(
             Err(error) => failure = failure.or(Some(error)),
         }
     }
-    let result = result(
-        plan.rate.as_f64(),
-        &timeline,
-        halted,
-        threads,
-        &totals,
-        &found,
-        steal,
-    );
+    let result = result(&timeline, halted, threads, &totals, &found, steal);
     let checksum = checksum.map_or_else(String::new, |sum| format!("{sum:016x}"));
     meta.result = Some(RunResult {
         checksum,
@@ -191,13 +183,13 @@ fn flatten(
 ///   its end, whichever part of the schedule it was due in; `rate_achieved` is that per second. A
 ///   service that starts with a backlog from the warm-up would look slower than it is if only
 ///   requests due within this time counted; one that keeps up completes what is due, and the two
-///   are the same.
+///   are the same. Working a backlog off is not faster than the schedule: at most what was
+///   offered counts.
 /// - The schedule was kept if 99% of what was due was completed before the schedule's end, and all
 ///   of it before the cut. A rate alone would not tell: a service that stands still for the last
 ///   second and another that is late throughout can have the same one.
 #[allow(clippy::cast_precision_loss)] // figures for people
 fn result(
-    rate_target: f64,
     timeline: &Timeline,
     halted: bool,
     threads: usize,
@@ -212,6 +204,7 @@ fn result(
     } = totals;
     let offered = counts.completed + counts.unserved;
     let on_time = counts.completed - counts.late;
+    let on_schedule = throughput.requests.min(offered);
     let until = if halted {
         Nanos(monotonic_ns()).min(timeline.end)
     } else {
@@ -223,10 +216,10 @@ fn result(
     RunResult {
         offered,
         completed: counts.completed,
-        completed_on_schedule: throughput.requests,
+        completed_on_schedule: on_schedule,
         unserved: counts.unserved,
         rejected: counts.refused,
-        rate_achieved: per_second(throughput.requests as f64).min(rate_target),
+        rate_achieved: per_second(on_schedule as f64),
         schedule_kept: offered > 0
             && counts.unserved == 0
             && on_time as f64 >= 0.99 * offered as f64,
