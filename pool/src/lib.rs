@@ -53,7 +53,9 @@
 //! - At most 256 GiB of objects, each padded to whole cache lines of 64 bytes.
 //! - Restartable sequences are used on x86-64 Linux with a dynamically linked glibc 2.35 or newer.
 //! - If a sandbox forbids `membarrier` after a pool was built, objects in other CPUs' magazines
-//!   are out of reach, and a get may refuse although they are free.
+//!   are out of reach: a get may refuse, or wait, although they are free.
+//! - Code that used a pool must not be unloaded (`dlclose`): the kernel may still look at the
+//!   descriptor of a thread's last restartable sequence.
 //! - After `fork`, a child must not use a pool that other threads of the parent were using.
 
 mod builder;

@@ -15,6 +15,23 @@ use crate::window::Window;
 /// A fixed number of objects, made once, taken and given back by any thread.
 ///
 /// See the [crate's front page](crate) for when it helps, what it costs and how it works.
+///
+/// A pool is invariant in `T`, as a `Cell` is: through `&Pool` objects are changed, so a pool of
+/// long-lived references must not pass for one of shorter-lived ones.
+///
+/// ```compile_fail
+/// # use tailcut_pool::{AsIs, Pool};
+/// fn plant<'a>(pool: &Pool<&'a str, AsIs>, text: &'a str) {
+///     *pool.try_get().unwrap() = text;
+/// }
+/// let pool: Pool<&'static str, AsIs> =
+///     Pool::builder(|| "kept").keep_as_is().capacity(1).build().unwrap();
+/// {
+///     let gone = String::from("gone");
+///     plant(&pool, &gone); // refused: `gone` does not live long enough
+/// }
+/// println!("{}", *pool.try_get().unwrap());
+/// ```
 pub struct Pool<T, R = ByTrait, O = Refuse> {
     stock: Stock<T>,
     recycler: R,
@@ -56,9 +73,9 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// Takes an object and recycles it, or refuses at once if every object is in use.
     ///
     /// Never allocates, never waits for an object to come back. The capacity is exact: a refusal
-    /// means that at some moment during the call no object was free on any core. (To say so
-    /// truthfully, a get that finds nothing waits for other threads' moves of free objects
-    /// between cores, well under a microsecond each unless the mover is preempted.)
+    /// means that at some moment during the call no object was free on any core. To say so
+    /// truthfully, a get that finds nothing looks at all cores twice; while other threads keep
+    /// moving free objects about between its looks, it looks again.
     ///
     /// # Errors
     /// [`Exhausted`] if every object is in use.

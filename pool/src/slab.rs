@@ -9,6 +9,8 @@
 //! (`madvise(MADV_HUGEPAGE)`): at 120,000 live orders, 4 KiB pages miss the TLB on each object.
 
 use std::alloc::{Layout, alloc, dealloc};
+use std::cell::UnsafeCell;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use crate::builder::BuildError;
@@ -104,7 +106,8 @@ pub(crate) struct Slab<T> {
     /// How many slots, from the first on, hold an object. Equal to the capacity once built.
     made: usize,
     place: Place,
-    objects: std::marker::PhantomData<T>,
+    /// Invariant in `T`: `&Slab` leads to `&mut T`, as an `UnsafeCell` does.
+    objects: PhantomData<UnsafeCell<T>>,
 }
 
 impl<T> Slab<T> {
@@ -143,7 +146,7 @@ impl<T> Slab<T> {
             _memory: memory,
             made: 0,
             place,
-            objects: std::marker::PhantomData,
+            objects: PhantomData,
         };
         for index in 0..capacity {
             let object = make();

@@ -41,6 +41,11 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// Whether `deadline` has passed. Under loom there is no time.
+pub(crate) fn passed(deadline: Option<std::time::Instant>) -> bool {
+    !cfg!(loom) && deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline)
+}
+
 /// Waits for a notification, or until `deadline`; whether there is time left.
 pub(crate) fn wait<'m, T>(
     condition: &Condvar,

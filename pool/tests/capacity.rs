@@ -69,6 +69,20 @@ fn nobody_is_refused_while_as_many_objects_as_threads_exist() {
 }
 
 #[test]
+fn an_exhausted_pool_refuses_many_threads_at_once() {
+    both_paths(|builder| {
+        let pool = builder.capacity(100).build().unwrap();
+        let all: Vec<_> = (0..100).map(|_| pool.try_get().unwrap()).collect();
+        std::thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| (0..5_000).for_each(|_| assert!(pool.try_get().is_err())));
+            }
+        });
+        drop(all);
+    });
+}
+
+#[test]
 fn a_pool_that_cannot_be_is_refused_with_the_value() {
     assert_eq!(
         Pool::builder(|| 0_u8).keep_as_is().build().unwrap_err(),

@@ -8,12 +8,13 @@
 //! **Sizes.** A magazine holds up to two batches and moves one at a time, so it comes out of
 //! every exchange about half full: a core that hovers at either edge does not exchange at each
 //! step (DPDK's mempool flushed to empty and refilled to full, and thrashed). Together the
-//! magazines hold at most half of the pool, so that small pools leave something to share.
+//! magazines of the CPUs that the building thread may use hold at most half of the pool (one
+//! object each at the least), so that small pools leave something to share.
 //!
 //! **Progress.** A get or put that its own magazine serves is a few instructions, restarted only
-//! by the kernel's preemption. The depot is lock-free. A put never waits: if its magazine cannot
-//! take the slot (a thief has it, or the thread is not registered for rseq), the slot goes to the
-//! loose ones. A thief has one core's magazine to itself
+//! by the kernel's preemption. The depot is lock-free. A put whose magazine cannot take the slot (a
+//! thief has it, or the thread is not registered for rseq) leaves it with the loose ones and goes
+//! on; it takes a lock only to wake somebody who waits. A thief has one core's magazine to itself
 //! for the length of a fence; a thread that finds nothing at all, while a thief or an exchange is
 //! under way, waits for it, because only then can it refuse truthfully.
 
@@ -173,6 +174,11 @@ impl FreeSlots {
         if let Some(slot) = loose.pop(loose.shard(0)) {
             return Ok(Some(self.place.object(slot)));
         }
+        // Only if there may be something to move: a transit spoils other threads' proof that
+        // nothing is free, and of an exhausted pool many threads may want that proof at once.
+        if self.depot.is_empty() && !magazines.census().0 {
+            return Ok(None);
+        }
         let mut buffer = [NonNull::dangling(); MAX_BATCH];
         let batch = &mut buffer[..self.depot.batch()];
         let _transit = self.transits.begin();
@@ -196,6 +202,9 @@ impl FreeSlots {
 
     /// The depot, the other shards.
     fn take_from_others(&self, shards: &Shards) -> Option<NonNull<u8>> {
+        if self.depot.is_empty() && !shards.census().0 {
+            return None; // as in `take_elsewhere`
+        }
         let mut buffer = [SlotId(0); MAX_BATCH];
         let here = shards.here();
         let _transit = self.transits.begin();
@@ -403,6 +412,24 @@ mod loom_tests {
             let (a, b) = (free.take().unwrap(), free.take().unwrap());
             assert_ne!(a, b);
             assert_eq!(free.take(), None);
+        });
+    }
+
+    /// As above with a batch of two: one thread has both slots in transit while the other looks.
+    #[test]
+    fn nobody_is_refused_while_a_batch_is_in_transit() {
+        let mut bounded = loom::model::Builder::new();
+        bounded.preemption_bound = Some(2);
+        bounded.check(|| {
+            let free = Arc::new(free(16));
+            assert_eq!(free.batch(), 2);
+            let held: Vec<_> = (0..14).map(|_| free.take().unwrap()).collect();
+            let other = Arc::clone(&free);
+            let thread = loom::thread::spawn(move || other.take().expect("one slot each").addr());
+            let mine = free.take().expect("one slot each").addr();
+            assert_ne!(thread.join().unwrap(), mine);
+            assert_eq!(free.take(), None);
+            drop(held);
         });
     }
 

@@ -94,7 +94,9 @@ impl TaggedStack {
             match self.head.compare_exchange_weak(
                 head,
                 self.next_head(head, below),
-                Ordering::Acquire,
+                // Release, too: whoever finds the stack empty after this pop also sees what the
+                // popper announced before it (see `Transits`).
+                Ordering::AcqRel,
                 Ordering::Acquire,
             ) {
                 Ok(_) => return Some(index),

@@ -59,6 +59,9 @@ impl Waiters {
             if found.is_some() {
                 break found;
             }
+            if sync::passed(deadline) {
+                break None;
+            }
             let mut in_time = true;
             while *wakes == seen && in_time {
                 (wakes, in_time) = sync::wait(&self.left, wakes, deadline);

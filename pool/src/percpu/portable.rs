@@ -5,8 +5,8 @@
 //! Shards are not bounded: an object put back stays where its thread left it, and a thread whose
 //! shard is empty takes a batch from the depot or, slot by slot, from another shard.
 //!
-//! **Cost**: one compare-and-exchange per get and per put. Lock-free: a stalled thread holds
-//! nothing that another one waits for.
+//! **Cost**: one compare-and-exchange per get and per put. The stacks are lock-free; a get that
+//! finds nothing anywhere waits for batches that other threads have in hand (see `free`).
 
 use crossbeam_utils::CachePadded;
 
