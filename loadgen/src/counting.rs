@@ -7,7 +7,7 @@ use crate::plan::RunPlan;
 use crate::services::{self, WithWorkload};
 use crate::workload::Workload;
 use std::sync::atomic::AtomicBool;
-use tailcut_pool::Path;
+use tailcut_pool::{Path, meter};
 use tailcut_report::recording::Allocations;
 
 /// What the calling thread has allocated and freed so far, as the program's own counter has it.
@@ -19,6 +19,22 @@ pub struct AllocationCounts {
     pub frees: u64,
     /// Bytes asked for.
     pub bytes: u64,
+}
+
+impl From<meter::Counts> for AllocationCounts {
+    /// What the pool crate's meter has counted.
+    fn from(counts: meter::Counts) -> AllocationCounts {
+        let meter::Counts {
+            allocations,
+            frees,
+            bytes,
+        } = counts;
+        AllocationCounts {
+            allocations,
+            frees,
+            bytes,
+        }
+    }
 }
 
 /// Serves at least `requests` requests unpaced on the calling thread and counts what they allocate.

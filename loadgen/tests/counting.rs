@@ -1,7 +1,7 @@
 //! The counting run, with a counting allocator as a program would have it.
 
 use std::alloc::System;
-use tailcut_loadgen::{AllocationCounts, RunPlan, Service, count_requests};
+use tailcut_loadgen::{RunPlan, Service, count_requests};
 use tailcut_pool::meter::{self, Metered};
 
 #[global_allocator]
@@ -13,19 +13,7 @@ fn count(service: Service) -> tailcut_report::recording::Allocations {
         workers: 1,
         ..RunPlan::new(service, "unused")
     };
-    count_requests(&plan, 20_000, &|| {
-        let meter::Counts {
-            allocations,
-            frees,
-            bytes,
-        } = meter::counts();
-        AllocationCounts {
-            allocations,
-            frees,
-            bytes,
-        }
-    })
-    .unwrap()
+    count_requests(&plan, 20_000, &|| meter::counts().into()).unwrap()
 }
 
 #[test]

@@ -8,9 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use tailcut_loadgen::{
-    AllocationCounts, Form, Labels, LiveSecond, Nanos, RunPlan, Service, count_requests, run,
-};
+use tailcut_loadgen::{Form, Labels, LiveSecond, Nanos, RunPlan, Service, count_requests, run};
 use tailcut_pool::meter;
 use tailcut_report::recording::State;
 
@@ -69,18 +67,7 @@ fn carry_out(order: &Order, stop: &AtomicBool) -> Result<Answer> {
     match &order.task {
         Task::Count => {
             let plan = plan(order, Path::new(""))?;
-            let counted = count_requests(&plan, COUNTED_REQUESTS, &|| {
-                let meter::Counts {
-                    allocations,
-                    frees,
-                    bytes,
-                } = meter::counts();
-                AllocationCounts {
-                    allocations,
-                    frees,
-                    bytes,
-                }
-            })?;
+            let counted = count_requests(&plan, COUNTED_REQUESTS, &|| meter::counts().into())?;
             Ok(Answer::Counted(counted))
         }
         Task::Measure {

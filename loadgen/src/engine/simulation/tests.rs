@@ -30,12 +30,12 @@ fn periodic_stalls_give_the_latencies_that_queueing_theory_says() {
             let slower = response
                 .iter_recorded()
                 .filter(|step| step.value_iterated_to() > x);
-            #[allow(clippy::cast_precision_loss)]
+            #[allow(clippy::cast_precision_loss)] // far below 2^53
             let share = slower
                 .map(|step| step.count_since_last_iteration())
                 .sum::<u64>() as f64
                 / response.len() as f64;
-            #[allow(clippy::cast_precision_loss)]
+            #[allow(clippy::cast_precision_loss)] // far below 2^53
             let expected = (stall.0 - x) as f64 / ((1.0 - utilisation) * every.0 as f64);
             let error = (share - expected).abs() / expected;
             assert!(
