@@ -1,8 +1,14 @@
 //! How a pool is described and made.
 
 use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::Arc;
 
-use crate::overload::{Refuse, Wait};
+use crate::attendant::OnReturn;
+use crate::checks::Checks;
+use crate::maker::Maker;
+use crate::memory::{HugePages, Node, Wishes};
+use crate::overload::{Grow, Refuse, Wait};
 use crate::pool::Pool;
 use crate::recycle::{AsIs, ByTrait, Recycler, With};
 
@@ -12,9 +18,30 @@ use crate::recycle::{AsIs, ByTrait, Recycler, With};
 pub struct Builder<F, R = ByTrait, O = Refuse> {
     make: F,
     recycler: R,
-    capacity: usize,
-    portable: bool,
+    plan: Plan,
     overload: PhantomData<O>,
+}
+
+/// Everything but the maker and the recycler.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) capacity: usize,
+    /// How many objects there may ever be; less than the capacity means: no more than that.
+    pub(crate) limit: usize,
+    pub(crate) portable: bool,
+    pub(crate) align: usize,
+    pub(crate) wishes: Wishes,
+    pub(crate) checks: Option<Checks>,
+    pub(crate) on_return: Option<OnReturn>,
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan")
+            .field("capacity", &self.capacity)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<F> Builder<F> {
@@ -22,20 +49,80 @@ impl<F> Builder<F> {
         Builder {
             make,
             recycler: ByTrait,
-            capacity: 0,
-            portable: false,
+            plan: Plan {
+                capacity: 0,
+                limit: 0,
+                portable: false,
+                align: 1,
+                wishes: Wishes::default(),
+                checks: None,
+                on_return: None,
+            },
             overload: PhantomData,
         }
     }
 }
 
+/// What the pool holds, and where.
 impl<F, R, O> Builder<F, R, O> {
     /// How many objects the pool holds: exactly so many can be in use at once.
+    /// [`sizing`](crate::sizing) helps to choose.
     pub fn capacity(mut self, objects: usize) -> Self {
-        self.capacity = objects;
+        self.plan.capacity = objects;
         self
     }
 
+    /// How many objects the pool has room for, so that it can be [resized](Pool::resize) up to
+    /// that. Room costs addresses, and a few bytes an object, but no memory for the objects.
+    pub fn room_for(mut self, objects: usize) -> Self {
+        self.plan.limit = objects;
+        self
+    }
+
+    /// Aligns each object to `bytes`, a power of two: 4096 for direct input and output, say.
+    /// Objects are always aligned to a cache line (64 bytes), or to what their type wants if that
+    /// is more.
+    pub fn align(mut self, bytes: usize) -> Self {
+        self.plan.align = bytes;
+        self
+    }
+
+    /// Which pages the objects are to lie on.
+    pub fn huge_pages(mut self, pages: HugePages) -> Self {
+        self.plan.wishes.huge = pages;
+        self
+    }
+
+    /// On which NUMA node the objects are to lie. The pool does not keep track of nodes: an object
+    /// given back on another node is next taken there. Where that matters, have a pool per node.
+    pub fn node(mut self, node: Node) -> Self {
+        self.plan.wishes.node = node;
+        self
+    }
+
+    /// Locks the objects' memory (`mlock`), so that it is never paged out. The limit is
+    /// `RLIMIT_MEMLOCK`. Objects made later, by growing or resizing, are not locked.
+    pub fn lock_memory(mut self) -> Self {
+        self.plan.wishes.locked = true;
+        self
+    }
+
+    /// Uses the portable path even where restartable sequences work: to test or to compare.
+    pub fn portable(mut self) -> Self {
+        self.plan.portable = true;
+        self
+    }
+
+    /// Keeps a record of each object in use and checks what is done with it: for development. See
+    /// [`checks`](crate::checks).
+    pub fn checked(mut self, checks: Checks) -> Self {
+        self.plan.checks = Some(checks);
+        self
+    }
+}
+
+/// What happens to objects between two uses.
+impl<F, R, O> Builder<F, R, O> {
     /// Recycles each object by `recycle` when it is next taken.
     ///
     /// ```
@@ -49,10 +136,10 @@ impl<F, R, O> Builder<F, R, O> {
     /// ```
     pub fn recycle_with<T, G>(self, recycle: G) -> Builder<F, With<G>, O>
     where
-        F: FnMut() -> T,
+        F: Maker<T>,
         G: Fn(&mut T),
     {
-        self.recycler(With(recycle))
+        self.recycler(With::new(recycle))
     }
 
     /// Leaves each object as its last user left it.
@@ -60,49 +147,72 @@ impl<F, R, O> Builder<F, R, O> {
         self.recycler(AsIs)
     }
 
-    /// Recycles by a strategy of your own.
+    /// Recycles by a strategy: see [`recycle`](crate::recycle).
     pub fn recycler<S>(self, recycler: S) -> Builder<F, S, O> {
-        let Builder {
-            make,
-            recycler: _,
-            capacity,
-            portable,
-            overload,
-        } = self;
         Builder {
-            make,
+            make: self.make,
             recycler,
-            capacity,
-            portable,
-            overload,
+            plan: self.plan,
+            overload: self.overload,
         }
     }
 
+    /// Calls `clean` on each object when it is given back, besides what recycling does when it is
+    /// next taken: for what must not stay in memory, a key or a card's number.
+    ///
+    /// Costs the fast path: every get and put goes out of line (some ten nanoseconds), and
+    /// [`Window::release`](crate::Window::release) touches each object. A panic of `clean` goes on
+    /// to whoever drops the guard, and the object stays out of use.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| [0_u8; 32]).keep_as_is().capacity(4)
+    ///     .on_return(|key: &mut [u8; 32]| key.fill(0))
+    ///     .build()?;
+    /// pool.try_get()?[0] = 42;
+    /// assert_eq!(pool.try_get()?[0], 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_return<T, G>(mut self, clean: G) -> Self
+    where
+        F: Maker<T>,
+        G: Fn(&mut T) + Send + Sync + 'static,
+    {
+        self.plan.on_return = Some(Arc::new(move |object: NonNull<u8>| {
+            // SAFETY: called with objects of this pool, which are `T`s because its maker makes
+            // them (a maker makes one type only), by whoever gives the object back and so owns it.
+            clean(unsafe { object.cast::<T>().as_mut() });
+        }));
+        self
+    }
+}
+
+/// What a get does when every object is in use.
+impl<F, R, O> Builder<F, R, O> {
     /// Lets [`Pool::get`] wait for an object when all are in use, where it otherwise refuses.
     pub fn wait(self) -> Builder<F, R, Wait> {
-        let Builder {
-            make,
-            recycler,
-            capacity,
-            portable,
-            overload: _,
-        } = self;
+        self.overload()
+    }
+
+    /// Lets [`Pool::get`] make more objects when all are in use, up to `limit` in all.
+    /// [`Pool::decay`] drops them again after a quiet time.
+    pub fn grow_to(self, limit: usize) -> Builder<F, R, Grow> {
+        self.room_for(limit).overload()
+    }
+
+    fn overload<P>(self) -> Builder<F, R, P> {
         Builder {
-            make,
-            recycler,
-            capacity,
-            portable,
+            make: self.make,
+            recycler: self.recycler,
+            plan: self.plan,
             overload: PhantomData,
         }
     }
+}
 
-    /// Uses the portable path even where restartable sequences work: to test or to compare.
-    pub fn portable(mut self) -> Self {
-        self.portable = true;
-        self
-    }
-
-    /// Makes every object and the pool: the only time that the pool itself allocates.
+impl<F, R, O> Builder<F, R, O> {
+    /// Makes every object and the pool. The pool keeps the maker: to replace an object that its
+    /// recycler rejects, and to grow.
     ///
     /// # Errors
     /// [`BuildError`], naming the value: no capacity was given, or memory for it cannot be had.
@@ -111,13 +221,18 @@ impl<F, R, O> Builder<F, R, O> {
     /// If the maker panics; what was made until then is dropped, nothing leaks.
     pub fn build<T>(self) -> Result<Pool<T, R, O>, BuildError>
     where
-        F: FnMut() -> T,
+        F: Maker<T> + Send + 'static,
         R: Recycler<T>,
     {
-        if self.capacity == 0 {
+        if self.plan.capacity == 0 {
             return Err(BuildError::NoCapacity);
         }
-        Pool::new(self.capacity, self.make, self.recycler, self.portable)
+        if !self.plan.align.is_power_of_two() {
+            return Err(BuildError::BadAlignment {
+                bytes: self.plan.align,
+            });
+        }
+        Pool::new(self.plan, Box::new(self.make), self.recycler)
     }
 }
 
@@ -133,17 +248,45 @@ pub enum BuildError {
         "{capacity} objects of {object_bytes} bytes are more than one pool can hold (256 GiB, 2^32 - 2 objects)"
     )]
     TooLarge {
-        /// How many objects were asked for.
+        /// How many objects were asked for, with room to grow.
         capacity: usize,
         /// The size of one.
         object_bytes: usize,
     },
-    /// The allocator refused the slab.
-    #[error(
-        "the slab of {bytes} bytes cannot be had from the allocator: lower the capacity, or free memory"
-    )]
+    /// The alignment is not a power of two.
+    #[error("objects cannot be aligned to {bytes} bytes: give a power of two")]
+    BadAlignment {
+        /// What was asked for.
+        bytes: usize,
+    },
+    /// The system refused the slab.
+    #[error("the system has no {bytes} bytes for the pool: lower the capacity, or free memory")]
     OutOfMemory {
         /// The slab's size.
         bytes: usize,
+    },
+    /// Reserved huge pages were required, and there are too few.
+    #[error(
+        "the system has no {bytes} bytes in reserved huge pages: raise vm.nr_hugepages, or ask for HugePages::Prefer"
+    )]
+    NoHugePages {
+        /// The slab's size.
+        bytes: usize,
+    },
+    /// The NUMA node cannot be had.
+    #[error("memory cannot be bound to NUMA node {node}: {why}")]
+    NoNode {
+        /// The node that was asked for.
+        node: u32,
+        /// What the system says.
+        why: String,
+    },
+    /// The memory cannot be locked.
+    #[error("{bytes} bytes cannot be locked in memory: {why}; raise RLIMIT_MEMLOCK (`ulimit -l`)")]
+    NotLocked {
+        /// The slab's size.
+        bytes: usize,
+        /// What the system says.
+        why: String,
     },
 }

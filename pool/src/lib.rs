@@ -58,23 +58,40 @@
 //!   descriptor of a thread's last restartable sequence.
 //! - After `fork`, a child must not use a pool that other threads of the parent were using.
 
+mod attendant;
 mod builder;
+pub mod checks;
+pub mod decay;
+mod fallback;
 mod free;
 mod guard;
+mod inventory;
+mod maker;
+mod memory;
 pub mod meter;
 mod overload;
 mod percpu;
 mod pool;
+mod probes;
 mod recycle;
 mod slab;
+mod statistics;
 mod stock;
 mod sync;
+mod waiting;
 mod window;
 
+use fallback::log_line;
+
 pub use builder::{BuildError, Builder};
-pub use guard::Guard;
-pub use overload::{Refuse, Wait};
+pub use checks::{Checks, InUse};
+pub use guard::{Guard, MappedGuard, OwnedGuard, OwnedMappedGuard, SplitGuard};
+pub use maker::{Filled, InPlace, Maker, Slot};
+pub use memory::{HugePages, Node, Pages};
+pub use overload::{Grow, Refuse, Wait};
 pub use percpu::{Fallback, Path};
 pub use pool::{Exhausted, Pool};
 pub use recycle::{AsIs, ByTrait, Recycle, Recycler, With};
+pub use statistics::{CoreStatistics, Statistics};
+pub use waiting::GetAsync;
 pub use window::Window;

@@ -1,18 +1,27 @@
-//! The pool itself: its objects, and how to recycle one.
+//! The pool itself: its objects, and how to take one.
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
-use crate::builder::{BuildError, Builder};
-use crate::guard::Guard;
-use crate::overload::{Refuse, Wait};
+use crate::builder::{BuildError, Builder, Plan};
+use crate::checks::InUse;
+use crate::guard::{Guard, OwnedGuard};
+use crate::maker::sealed::Sealed;
+use crate::maker::{Filled, InPlace, Slot};
+use crate::memory::Pages;
+use crate::overload::{Grow, Refuse, Wait};
 use crate::percpu::Path;
+use crate::probes;
 use crate::recycle::{ByTrait, Recycler};
-use crate::stock::Stock;
+use crate::statistics::Statistics;
+use crate::stock::{Owner, Stock};
+use crate::waiting::GetAsync;
 use crate::window::Window;
 
-/// A fixed number of objects, made once, taken and given back by any thread.
+/// A number of objects, made once, taken and given back by any thread.
 ///
 /// See the [crate's front page](crate) for when it helps, what it costs and how it works.
 ///
@@ -33,11 +42,14 @@ use crate::window::Window;
 /// println!("{}", *pool.try_get().unwrap());
 /// ```
 pub struct Pool<T, R = ByTrait, O = Refuse> {
-    stock: Stock<T>,
+    stock: Owner<T>,
     recycler: R,
+    /// How many objects there were at build: what decay returns to.
+    base: usize,
     overload: PhantomData<O>,
 }
 
+/// Making a pool.
 impl<T> Pool<T, ByTrait> {
     /// Begins a pool whose objects are made by `make`.
     ///
@@ -54,20 +66,50 @@ impl<T> Pool<T, ByTrait> {
     pub fn builder<F: FnMut() -> T>(make: F) -> Builder<F> {
         Builder::new(make)
     }
+
+    /// Begins a pool whose objects are made where they are to stay, so that nothing large is ever
+    /// moved or stands on a stack.
+    ///
+    /// ```
+    /// use tailcut_pool::Pool;
+    ///
+    /// // A tensor of 224 x 224 x 3 numbers: 602 KB.
+    /// let tensors = Pool::builder_in_place(|slot| slot.fill_with(|_| 0.0))
+    ///     .keep_as_is()
+    ///     .capacity(4)
+    ///     .build::<[f32; 224 * 224 * 3]>()?;
+    /// tensors.try_get()?[0] = 1.0;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn builder_in_place<F>(fill: F) -> Builder<InPlace<F, T>>
+    where
+        F: for<'s> FnMut(Slot<'s, T>) -> Filled<'s, T>,
+    {
+        Builder::new(InPlace::new(fill))
+    }
 }
 
+/// Taking objects.
 impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     pub(crate) fn new(
-        capacity: usize,
-        make: impl FnMut() -> T,
+        plan: Plan,
+        make: Box<dyn Sealed<T> + Send>,
         recycler: R,
-        portable: bool,
     ) -> Result<Self, BuildError> {
-        Ok(Pool {
-            stock: Stock::new(capacity, make, portable)?,
+        let base = plan.capacity;
+        let pool = Pool {
+            stock: Owner::new(plan, make)?,
             recycler,
+            base,
             overload: PhantomData,
-        })
+        };
+        let free = pool.stock.get().free();
+        if let Path::Portable(why) = pool.path() {
+            crate::fallback::tell(why);
+        }
+        let portable = u32::from(pool.path() != Path::Rseq);
+        probes::built(free.address(), base as u64, portable);
+        Ok(pool)
     }
 
     /// Takes an object and recycles it, or refuses at once if every object is in use.
@@ -81,23 +123,140 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// [`Exhausted`] if every object is in use.
     ///
     /// # Panics
-    /// If the recycler does; the object stays in the pool.
+    /// If the recycler does; the object is discarded and replaced by a new one.
     #[inline(always)]
+    #[track_caller]
     pub fn try_get(&self) -> Result<Guard<'_, T>, Exhausted> {
-        match self.stock.take() {
-            Some(guard) => Ok(self.recycled(guard)),
+        let free = self.stock.get().free();
+        match free.take(Location::caller()) {
+            Some(object) => Ok(self.recycled(Guard::new(object.cast(), free))),
             None => Err(self.exhausted()),
         }
     }
 
-    /// Readies a taken object. Should the recycler panic, the guard puts the object back.
+    /// As [`try_get`](Self::try_get), for a guard that does not borrow the pool.
+    ///
+    /// # Errors
+    /// [`Exhausted`] if every object is in use.
+    ///
+    /// # Panics
+    /// If the recycler does; the object is discarded and replaced by a new one.
     #[inline(always)]
-    fn recycled<'p>(&'p self, mut guard: Guard<'p, T>) -> Guard<'p, T> {
-        self.recycler.recycle(&mut guard);
-        guard
+    #[track_caller]
+    pub fn try_get_owned(&self) -> Result<OwnedGuard<T>, Exhausted> {
+        Ok(self.own(self.try_get()?))
     }
 
-    fn exhausted(&self) -> Exhausted {
+    /// As [`try_get`](Self::try_get); `init` then fills the object where it lies, so that nothing
+    /// large is moved.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pages = Pool::builder(|| [0_u8; 4096]).keep_as_is().capacity(8).build()?;
+    /// let page = pages.try_get_with(|page| page[..5].copy_from_slice(b"hello"))?;
+    /// assert_eq!(&page[..5], b"hello");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Exhausted`] if every object is in use; `init` is not called then.
+    ///
+    /// # Panics
+    /// If the recycler or `init` does; the object is discarded and replaced by a new one.
+    #[inline]
+    #[track_caller]
+    pub fn try_get_with(&self, init: impl FnOnce(&mut T)) -> Result<Guard<'_, T>, Exhausted> {
+        let unready = Unready::new(self.stock.get(), self.try_get()?);
+        // SAFETY: the object is this thread's alone until `ready` makes a guard of it.
+        init(unsafe { &mut *unready.object.as_ptr() });
+        Ok(unready.ready())
+    }
+
+    /// Takes `N` objects at once, or none. Up to 32 that lie in the core's magazine cost little
+    /// more than one.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(10).build()?;
+    /// let [a, b, c] = pool.try_get_array()?;
+    /// assert!(pool.try_get_array::<8>().is_err());
+    /// pool.put_all([a, b, c]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Exhausted`] if fewer than `N` could be had; those that could are given back.
+    ///
+    /// # Panics
+    /// If the recycler does; that object is discarded and replaced, the others are given back.
+    #[inline]
+    #[track_caller]
+    pub fn try_get_array<const N: usize>(&self) -> Result<[Guard<'_, T>; N], Exhausted> {
+        let free = self.stock.get().free();
+        let mut objects = [NonNull::<u8>::dangling(); N];
+        let taken = free.take_many(&mut objects, Location::caller());
+        if taken < N {
+            free.put_many(&objects[..taken]);
+            return Err(self.exhausted());
+        }
+        let guards = objects.map(|object| Guard::new(object.cast(), free));
+        Ok(guards.map(|guard| self.recycled(guard)))
+    }
+
+    /// Gives many objects back, 32 at a time where the core's magazine has room.
+    ///
+    /// # Panics
+    /// If a guard is another pool's; it goes back to that one, and so do those not yet looked at.
+    pub fn put_all<'p>(&'p self, guards: impl IntoIterator<Item = Guard<'p, T>>) {
+        let free = self.stock.get().free();
+        let mut objects = [NonNull::<u8>::dangling(); 32];
+        let mut guards = guards.into_iter();
+        loop {
+            let mut filled = 0;
+            for (object, guard) in objects.iter_mut().zip(&mut guards) {
+                assert!(
+                    std::ptr::eq(guard.free(), free),
+                    "a pool takes guards of its own objects only"
+                );
+                *object = guard.into_object().cast();
+                filled += 1;
+            }
+            free.put_many(&objects[..filled]);
+            if filled < objects.len() {
+                return;
+            }
+        }
+    }
+
+    /// Makes a guard own its share of the pool, so that it no longer borrows it.
+    ///
+    /// # Panics
+    /// If the guard is another pool's.
+    #[inline(always)]
+    pub fn own(&self, guard: Guard<'_, T>) -> OwnedGuard<T> {
+        assert!(
+            std::ptr::eq(guard.free(), self.stock.get().free()),
+            "a pool owns guards of its own objects only"
+        );
+        // SAFETY: the object was the guard's, of this pool, and the pool knows now.
+        unsafe { OwnedGuard::new(guard.into_object(), self.stock.lend()) }
+    }
+
+    /// Readies a taken object.
+    #[inline(always)]
+    pub(crate) fn recycled<'p>(&'p self, guard: Guard<'p, T>) -> Guard<'p, T> {
+        let unready = Unready::new(self.stock.get(), guard);
+        // SAFETY: the object is this thread's alone until `ready` makes a guard of it.
+        let object = unsafe { &mut *unready.object.as_ptr() };
+        if self.recycler.is_reusable(object) {
+            self.recycler.recycle(object);
+            unready.ready()
+        } else {
+            unready.renewed()
+        }
+    }
+
+    pub(crate) fn exhausted(&self) -> Exhausted {
         Exhausted {
             capacity: self.capacity(),
         }
@@ -106,26 +265,173 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// An empty window, to keep many objects in use and give them back in O(1).
     #[must_use]
     pub fn window(&self) -> Window<'_, T> {
-        Window::new(&self.stock)
+        Window::new(self.stock.get().free())
     }
 
-    /// How many objects the pool holds, free and in use.
+    /// Makes a guard of an address that [`Guard::into_raw`] or [`OwnedGuard::into_raw`] gave. The
+    /// object is as its last user left it.
+    ///
+    /// # Safety
+    /// The address came from a guard of this pool, and no guard has been made of it since. (A
+    /// [checked](Builder::checked) pool panics when such a guard is dropped a second time.)
+    #[inline]
+    pub unsafe fn from_raw(&self, object: NonNull<T>) -> Guard<'_, T> {
+        Guard::new(object, self.stock.get().free())
+    }
+}
+
+/// An object between being taken and being ready: discarded and replaced if a panic comes.
+struct Unready<'p, T> {
+    object: NonNull<T>,
+    stock: &'p Stock<T>,
+}
+
+impl<'p, T> Unready<'p, T> {
+    #[inline(always)]
+    fn new(stock: &'p Stock<T>, guard: Guard<'p, T>) -> Self {
+        Unready {
+            object: guard.into_object(),
+            stock,
+        }
+    }
+
+    #[inline(always)]
+    fn ready(self) -> Guard<'p, T> {
+        let guard = Guard::new(self.object, self.stock.free());
+        std::mem::forget(self);
+        guard
+    }
+
+    /// A new object in the place of one that is not to be used again.
+    #[cold]
+    #[inline(never)]
+    fn renewed(self) -> Guard<'p, T> {
+        let (object, stock) = (self.object, self.stock);
+        // From here on a panic finds no object in the slot.
+        std::mem::forget(self);
+        let free = stock.free();
+        probes::discard(free.address(), object.as_ptr().addr());
+        stock.inventory().replace(object);
+        Guard::new(object, free)
+    }
+}
+
+impl<T> Drop for Unready<'_, T> {
+    #[cold]
+    fn drop(&mut self) {
+        let (object, stock) = (self.object, self.stock);
+        let free = stock.free();
+        probes::discard(free.address(), object.as_ptr().addr());
+        // A panic is under way. If the maker panics as well, the slot stays vacant.
+        let replaced = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            stock.inventory().replace(object);
+        }));
+        if replaced.is_ok() {
+            free.put(object.cast());
+        }
+    }
+}
+
+/// Looking at the pool, and changing its size.
+impl<T, R, O> Pool<T, R, O> {
+    /// How many objects the pool holds now, free and in use.
     #[must_use]
     pub fn capacity(&self) -> usize {
-        self.stock.capacity()
+        self.stock.get().inventory().objects()
+    }
+
+    /// How many objects the pool has room for: see [`resize`](Self::resize).
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.stock.get().free().slots()
     }
 
     /// Which per-core path this pool uses, and why if it is the portable one.
     #[must_use]
     pub fn path(&self) -> Path {
-        self.stock.free().path()
+        self.stock.get().free().path()
+    }
+
+    /// Which pages the objects lie on.
+    #[must_use]
+    pub fn pages(&self) -> Pages {
+        self.stock.get().inventory().pages()
     }
 
     /// How many restartable sequences the kernel has restarted (0 on the portable path). Each
     /// costs some ten nanoseconds; thousands a second point to a storm of signals or preemption.
     #[must_use]
     pub fn restarts(&self) -> u64 {
-        self.stock.free().restarts()
+        self.stock.get().free().restarts()
+    }
+
+    /// What the pool has done so far and holds now. Costs a few reads per core, and nothing to
+    /// those who get and put; allocates the list of cores.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        let stock = self.stock.get();
+        let mut statistics = stock.free().statistics(self.capacity());
+        [
+            statistics.grown,
+            statistics.shrunk,
+            statistics.discarded,
+        ] = stock.inventory().changes();
+        statistics
+    }
+
+    /// The objects in use, of a [checked](Builder::checked) pool: by whom, since when, taken
+    /// where. `None` if the pool is not checked.
+    #[must_use]
+    pub fn in_use(&self) -> Option<Vec<InUse>> {
+        let ledger = self.stock.get().free().attendant()?.ledger()?;
+        Some(ledger.in_use())
+    }
+
+    /// Makes the pool larger or smaller while it is in use; returns how many objects it holds then.
+    ///
+    /// Growing makes objects, up to [`room`](Self::room) and as far as memory can be had.
+    /// Shrinking drops free objects only, and gives pages on which no object is left back to the
+    /// system; objects in use stay, so ask again later if the pool is still larger than asked for.
+    /// Takes a lock; gets and puts go on meanwhile, but one that comes just then may be refused
+    /// because of an object that is about to be dropped.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| [0_u8; 256]).keep_as_is().capacity(100).room_for(1000).build()?;
+    /// assert_eq!(pool.resize(500), 500);
+    /// let held = pool.try_get()?;
+    /// assert_eq!(pool.resize(0), 1);
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Panics
+    /// If the maker or an object's destructor does; the pool stays sound.
+    pub fn resize(&self, objects: usize) -> usize {
+        self.stock.get().resize(objects);
+        self.capacity()
+    }
+
+    /// Drops objects beyond the number that the pool was built with, if they were not needed
+    /// lately; returns how many.
+    ///
+    /// Looks at the fewest objects that the depot held since the last call: those were not needed
+    /// in all that time. Half of them go, so that a pool that had grown comes back in some calls.
+    /// Call it from a timer, once a second say; [`decay::every`](crate::decay::every) does. Never
+    /// happens inside a get or put.
+    ///
+    /// # Panics
+    /// If an object's destructor does; the pool stays sound.
+    pub fn decay(&self) -> usize {
+        let stock = self.stock.get();
+        let idle = stock.free().take_fewest_in_depot();
+        let before = self.capacity();
+        let surplus = before.saturating_sub(self.base);
+        let leaving = idle.div_ceil(2).min(surplus);
+        if leaving == 0 {
+            return 0;
+        }
+        before - self.resize(before - leaving)
     }
 }
 
@@ -137,19 +443,68 @@ impl<T, R: Recycler<T>> Pool<T, R, Refuse> {
     /// [`Exhausted`] if every object is in use.
     ///
     /// # Panics
-    /// If the recycler does; the object stays in the pool.
+    /// If the recycler does; the object is discarded and replaced by a new one.
     #[inline(always)]
+    #[track_caller]
     pub fn get(&self) -> Result<Guard<'_, T>, Exhausted> {
         self.try_get()
+    }
+}
+
+impl<T, R: Recycler<T>> Pool<T, R, Grow> {
+    /// Takes an object by this pool's overload policy, which is to make more if all are in use, up
+    /// to the limit, and then to refuse.
+    ///
+    /// A get that finds a free object costs what [`try_get`](Pool::try_get) does, which never makes
+    /// one. One that does not takes a lock and makes several objects (a batch, up to 32).
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(2).grow_to(10).build()?;
+    /// let held: Vec<_> = (0..10).map(|_| pool.get().unwrap()).collect();
+    /// assert!(pool.get().is_err());
+    /// assert_eq!(pool.statistics().grown, 8);
+    /// # drop(held);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Exhausted`] if every object is in use and there is no room, or no memory, for more.
+    ///
+    /// # Panics
+    /// If the recycler does; the object is discarded and replaced by a new one. If the maker does.
+    #[inline(always)]
+    #[track_caller]
+    pub fn get(&self) -> Result<Guard<'_, T>, Exhausted> {
+        match self.try_get() {
+            Ok(guard) => Ok(guard),
+            Err(_) => self.get_grown(Location::caller()),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_grown(&self, site: &'static Location<'static>) -> Result<Guard<'_, T>, Exhausted> {
+        let stock = self.stock.get();
+        loop {
+            let made = stock.grow(stock.free().batch());
+            // Others may be as quick: then there is room for more, or nothing more to be had.
+            if let Some(object) = stock.free().take(site) {
+                return Ok(self.recycled(Guard::new(object.cast(), stock.free())));
+            }
+            if made == 0 {
+                return Err(self.exhausted());
+            }
+        }
     }
 }
 
 impl<T, R: Recycler<T>> Pool<T, R, Wait> {
     /// Takes an object by this pool's overload policy, which is to wait until one is given back.
     ///
-    /// A get that need not wait costs what [`try_get`](Pool::try_get) does. Waiting is for rare
-    /// overload: the first thread to wait sends every put of every core through the slow path
-    /// until nobody waits any more. Threads are not served in the order of their arrival.
+    /// A get that need not wait costs what [`try_get`](Pool::try_get) does. Those that wait are
+    /// served in the order of their arrival. Waiting is for rare overload: the first to wait
+    /// sends every put of every core through the slow path until nobody waits any more.
     ///
     /// Waits for ever if the objects are never given back: if this thread holds them all, say.
     ///
@@ -166,12 +521,14 @@ impl<T, R: Recycler<T>> Pool<T, R, Wait> {
     /// ```
     ///
     /// # Panics
-    /// If the recycler does; the object stays in the pool.
+    /// If the recycler does; the object is discarded and replaced by a new one.
     #[inline(always)]
+    #[track_caller]
     pub fn get(&self) -> Guard<'_, T> {
+        let free = self.stock.get().free();
         loop {
-            if let Some(guard) = self.stock.take_or_wait(None) {
-                return self.recycled(guard);
+            if let Some(object) = free.take_or_wait(None, Location::caller()) {
+                return self.recycled(Guard::new(object.cast(), free));
             }
         }
     }
@@ -182,22 +539,52 @@ impl<T, R: Recycler<T>> Pool<T, R, Wait> {
     /// [`Exhausted`] if no object came free in time.
     ///
     /// # Panics
-    /// If the recycler does; the object stays in the pool.
+    /// If the recycler does; the object is discarded and replaced by a new one.
+    #[track_caller]
     pub fn get_timeout(&self, patience: Duration) -> Result<Guard<'_, T>, Exhausted> {
+        let free = self.stock.get().free();
         // A patience beyond the clock's end is none that ends.
         let deadline = Instant::now().checked_add(patience);
-        match self.stock.take_or_wait(deadline) {
-            Some(guard) => Ok(self.recycled(guard)),
+        match free.take_or_wait(deadline, Location::caller()) {
+            Some(object) => Ok(self.recycled(Guard::new(object.cast(), free))),
             None => Err(self.exhausted()),
         }
+    }
+
+    /// As [`get`](Pool::get), for a task: waits without blocking the thread, in any runtime.
+    ///
+    /// Tasks and threads wait in one queue and are served in the order of their arrival. Dropping
+    /// the future (a timeout, `select!`) leaves the queue; an object that was on its way goes to
+    /// the next. Nothing is allocated: the place in the queue is in the future.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tailcut_pool::Pool;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tailcut_pool::BuildError> {
+    /// let pool = Pool::builder(String::new).capacity(1).wait().build()?;
+    /// let held = pool.get_async().await;
+    /// let patience = Duration::from_millis(1);
+    /// assert!(tokio::time::timeout(patience, pool.get_async()).await.is_err());
+    /// drop(held);
+    /// let object = pool.own(pool.get_async().await); // for a task that is spawned
+    /// # drop(object);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Panics
+    /// When polled, if the recycler does; the object is discarded and replaced by a new one.
+    #[track_caller]
+    pub fn get_async(&self) -> GetAsync<'_, T, R> {
+        GetAsync::new(self, self.stock.get().free(), Location::caller())
     }
 }
 
 impl<T, R, O> fmt::Debug for Pool<T, R, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool")
-            .field("capacity", &self.stock.capacity())
-            .field("path", &self.stock.free().path())
+            .field("capacity", &self.capacity())
+            .field("path", &self.path())
             .finish_non_exhaustive()
     }
 }

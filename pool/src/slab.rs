@@ -1,23 +1,21 @@
-//! The slab: every object of a pool, side by side in one piece of memory.
+//! The slab: where every object of a pool lies, side by side in one range of memory.
 //!
-//! Objects are made once, at build, and live until the slab is dropped, whether they are in use
-//! or free: recycling is lazy and happens in place. Each slot starts on a cache line of its own
-//! (no false sharing), so that a slot is named by its distance in lines from the slab's start:
-//! 32 bits, and the object's address is one shift and one addition away, both ways.
-//!
-//! A slab of 2 MiB or more is aligned for huge pages and asks the kernel for them
-//! (`madvise(MADV_HUGEPAGE)`): at 120,000 live orders, 4 KiB pages miss the TLB on each object.
+//! Each slot starts on a cache line of its own (no false sharing), so that a slot is named by its
+//! distance in lines from the slab's start: 32 bits, and the object's address is one shift and one
+//! addition away, both ways. Which slots hold an object is the [inventory](crate::inventory)'s
+//! business; here is the arithmetic.
 
-use std::alloc::{Layout, alloc, dealloc};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use crate::builder::BuildError;
+use crate::memory::{Memory, Pages, Refused, Wishes};
 
 /// The unit of distance, and the least alignment of an object.
 pub(crate) const LINE: usize = 64;
-const HUGE_PAGE: usize = 2 << 20;
 
 /// A slot: its distance from the slab's start in cache lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +47,7 @@ impl Spacing {
     }
 
     /// Which object lies in `slot`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn index(self, slot: SlotId) -> u32 {
         ((u64::from(slot.0) * self.reciprocal) >> 32) as u32
     }
@@ -88,6 +86,19 @@ impl Place {
         self.spacing
     }
 
+    /// The slot at an address that may be anything, if an object can begin there.
+    pub(crate) fn slot_at(self, address: usize, slots: usize) -> Option<SlotId> {
+        let distance = address.checked_sub(self.start.as_ptr().addr())?;
+        let stride = self.spacing.lines as usize * LINE;
+        let ordinal = distance / stride;
+        (distance % stride == 0 && ordinal < slots).then(|| self.spacing.slot(ordinal as u32))
+    }
+
+    /// From one slot's start to the next one's.
+    pub(crate) fn stride(self) -> usize {
+        self.spacing.lines as usize * LINE
+    }
+
     /// A place of one-line slots where no slab lies, to model what moves addresses around.
     #[cfg(all(test, loom))]
     pub(crate) fn nowhere() -> Self {
@@ -98,135 +109,125 @@ impl Place {
     }
 }
 
-/// See the module's head.
+/// How a slab is to be laid out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layout {
+    /// How many objects it must have room for.
+    pub(crate) slots: usize,
+    /// How many of them will be made at once.
+    pub(crate) expected: usize,
+    /// The least alignment of an object, a power of two.
+    pub(crate) align: usize,
+    /// Unused bytes behind each object, at least.
+    pub(crate) margin: usize,
+    pub(crate) wishes: Wishes,
+}
+
+/// See the module's head. Dropping it frees the memory and no object.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
-    /// Freed last; reached by way of `place`.
-    _memory: Memory,
-    /// How many slots, from the first on, hold an object. Equal to the capacity once built.
-    made: usize,
+    memory: Memory,
     place: Place,
     /// Invariant in `T`: `&Slab` leads to `&mut T`, as an `UnsafeCell` does.
     objects: PhantomData<UnsafeCell<T>>,
 }
 
 impl<T> Slab<T> {
-    /// Makes `capacity` objects by `make`.
-    ///
-    /// If `make` panics, the objects made so far are dropped, the memory is freed, and the panic
-    /// goes on.
-    pub(crate) fn new(capacity: usize, mut make: impl FnMut() -> T) -> Result<Self, BuildError> {
+    /// Takes the memory; no slot holds an object yet.
+    pub(crate) fn new(layout: Layout) -> Result<Self, BuildError> {
         let too_large = || BuildError::TooLarge {
-            capacity,
+            capacity: layout.slots,
             object_bytes: size_of::<T>(),
         };
-        let align = align_of::<T>().max(LINE);
-        let stride = size_of::<T>()
-            .max(1)
-            .checked_next_multiple_of(align)
+        let align = layout.align.max(align_of::<T>()).max(LINE);
+        let stride = (size_of::<T>().max(1))
+            .checked_add(layout.margin)
+            .and_then(|bytes| bytes.checked_next_multiple_of(align))
             .ok_or_else(too_large)?;
-        let bytes = stride.checked_mul(capacity).ok_or_else(too_large)?;
+        let bytes = stride.checked_mul(layout.slots).ok_or_else(too_large)?;
         // Slot numbers are 32 bits, of which the last is kept for "none".
-        if bytes / LINE >= u32::MAX as usize {
+        if bytes / LINE >= u32::MAX as usize || bytes > isize::MAX as usize {
             return Err(too_large());
         }
-        let align = if bytes >= HUGE_PAGE {
-            align.max(HUGE_PAGE)
-        } else {
-            align
-        };
-        let layout = Layout::from_size_align(bytes, align).map_err(|_| too_large())?;
-        let memory = Memory::new(layout)?;
-        let spacing = Spacing::new((stride / LINE) as u32);
+        let committed = stride * layout.expected;
+        let memory = Memory::new(bytes, committed, align, layout.wishes).map_err(|refused| {
+            match refused {
+                Refused::Memory => BuildError::OutOfMemory { bytes: committed },
+                Refused::HugePages => BuildError::NoHugePages { bytes },
+                Refused::Node(node, why) => BuildError::NoNode {
+                    node,
+                    why: why.to_string(),
+                },
+                Refused::Lock(why) => BuildError::NotLocked {
+                    bytes: committed,
+                    why: why.to_string(),
+                },
+            }
+        })?;
         let place = Place {
-            start: memory.start,
-            spacing,
+            start: memory.start(),
+            spacing: Spacing::new((stride / LINE) as u32),
         };
-        let mut slab = Slab {
-            _memory: memory,
-            made: 0,
+        Ok(Slab {
+            memory,
             place,
             objects: PhantomData,
-        };
-        for index in 0..capacity {
-            let object = make();
-            // SAFETY: the slot is in bounds (`index < capacity`), aligned (stride and start are
-            // multiples of the alignment), and holds nothing yet.
-            unsafe { slab.object(spacing.slot(index as u32)).write(object) };
-            slab.made += 1;
-        }
-        Ok(slab)
-    }
-
-    /// How many objects the slab holds.
-    pub(crate) fn capacity(&self) -> usize {
-        self.made
+        })
     }
 
     pub(crate) fn place(&self) -> Place {
         self.place
     }
 
-    /// Where the object of `slot` lies.
-    #[inline]
-    pub(crate) fn object(&self, slot: SlotId) -> NonNull<T> {
-        self.place.object(slot).cast()
+    /// Where the `ordinal`-th object lies or can be made.
+    pub(crate) fn object(&self, ordinal: u32) -> NonNull<MaybeUninit<T>> {
+        self.place.object(self.place.spacing.slot(ordinal)).cast()
     }
-}
 
-impl<T> Drop for Slab<T> {
-    fn drop(&mut self) {
-        for index in 0..self.made {
-            // SAFETY: the first `made` slots hold objects, and `&mut self` shows that nobody uses
-            // them: guards borrow the pool that owns this slab.
-            unsafe {
-                self.object(self.place.spacing.slot(index as u32))
-                    .drop_in_place();
-            }
+    /// Readies the memory of the first `slots` slots; `false` if the system refuses.
+    pub(crate) fn commit(&self, slots: usize) -> bool {
+        self.memory.commit(slots * self.place.stride())
+    }
+
+    /// Gives back the pages that lie wholly within these slots; returns their bytes.
+    ///
+    /// # Safety
+    /// The slots hold no objects, and nobody makes one there meanwhile.
+    pub(crate) unsafe fn give_back(&self, ordinals: Range<u32>) -> usize {
+        let stride = self.place.stride();
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.memory
+                .give_back(ordinals.start as usize * stride..ordinals.end as usize * stride)
         }
     }
+
+    pub(crate) fn pages(&self) -> Pages {
+        self.memory.pages()
+    }
 }
 
-// SAFETY: the slab owns its `T`s, and hands out pointers only; who may follow one is decided by
-// the free store, which gives each slot to one owner at a time. So the objects move between
-// threads (`T: Send`) but are never shared by the slab.
+// SAFETY: a slab hands out addresses only; who may follow one is decided by the free slots, which
+// give each slot to one owner at a time. So objects move between threads (`T: Send`) but are never
+// shared by the slab.
 unsafe impl<T: Send> Send for Slab<T> {}
 // SAFETY: as above: `&Slab` gives no `&T`.
 unsafe impl<T: Send> Sync for Slab<T> {}
 
-/// The raw memory, freed on drop.
-#[derive(Debug)]
-struct Memory {
-    start: NonNull<u8>,
-    layout: Layout,
-}
-
-impl Memory {
-    fn new(layout: Layout) -> Result<Self, BuildError> {
-        // SAFETY: the layout's size is not zero: capacity and stride are both at least 1.
-        let start = NonNull::new(unsafe { alloc(layout) }).ok_or(BuildError::OutOfMemory {
-            bytes: layout.size(),
-        })?;
-        #[cfg(all(target_os = "linux", not(miri)))]
-        if layout.size() >= HUGE_PAGE {
-            // Advice only: without huge pages the slab works, at the price of TLB misses.
-            // SAFETY: the range was just allocated, and advice does not change its contents.
-            unsafe { libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
-        }
-        Ok(Memory { start, layout })
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
-    }
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+
+    fn slab<T>(slots: usize, margin: usize) -> Slab<T> {
+        Slab::new(Layout {
+            slots,
+            expected: slots,
+            align: 1,
+            margin,
+            wishes: Wishes::default(),
+        })
+        .unwrap()
+    }
 
     #[test]
     fn a_slot_and_its_ordinal_convert_exactly() {
@@ -243,36 +244,33 @@ mod tests {
     fn objects_lie_on_lines_of_their_own_and_keep_their_alignment() {
         #[repr(align(256))]
         struct Wide(#[expect(dead_code, reason = "only its size matters")] u8);
-        let slab = Slab::new(3, || Wide(0)).unwrap();
-        for index in 0..3 {
-            let object = slab.object(slab.place().spacing().slot(index));
+        let wide = slab::<Wide>(3, 0);
+        for ordinal in 0..3 {
+            let object = wide.object(ordinal);
             assert_eq!(object.as_ptr().addr() % 256, 0);
             assert_eq!(
-                slab.place().slot(object.cast()),
-                slab.place().spacing().slot(index)
+                wide.place().slot(object.cast()),
+                wide.place().spacing().slot(ordinal)
             );
         }
-        let slab = Slab::new(2, || 0_u8).unwrap();
-        let [a, b] = [0, 1].map(|index| {
-            slab.object(slab.place().spacing().slot(index))
-                .as_ptr()
-                .addr()
-        });
+        let narrow = slab::<u8>(2, 0);
+        let [a, b] = [0, 1].map(|ordinal| narrow.object(ordinal).as_ptr().addr());
         assert_eq!(b - a, LINE);
+        let guarded = slab::<[u8; 64]>(2, 1);
+        let [a, b] = [0, 1].map(|ordinal| guarded.object(ordinal).as_ptr().addr());
+        assert_eq!(b - a, 2 * LINE);
     }
 
     #[test]
-    fn a_maker_that_panics_leaks_nothing() {
-        let object = std::sync::Arc::new(());
-        let mut made = 0;
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            Slab::new(10, || {
-                made += 1;
-                assert!(made < 5, "the fifth fails");
-                object.clone()
-            })
-        }));
-        assert!(result.is_err());
-        assert_eq!(std::sync::Arc::strong_count(&object), 1);
+    fn only_the_start_of_a_slot_is_taken_for_one() {
+        let slab = slab::<[u8; 100]>(4, 0);
+        let place = slab.place();
+        for ordinal in 0..4 {
+            let address = slab.object(ordinal).as_ptr().addr();
+            assert_eq!(place.slot_at(address, 4), Some(place.spacing().slot(ordinal)));
+            assert_eq!(place.slot_at(address + 64, 4), None);
+        }
+        assert_eq!(place.slot_at(slab.object(3).as_ptr().addr(), 3), None);
+        assert_eq!(place.slot_at(0, 4), None);
     }
 }

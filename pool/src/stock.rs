@@ -1,65 +1,188 @@
-//! A pool's objects, and which of them are free: what guards and windows hold on to.
-//!
-//! The stock knows nothing of recycling, so that a [`Guard`] is the same type however its pool
-//! recycles.
+//! A pool's objects and free slots as one piece of memory with an address of its own: what owned
+//! guards hold on to when their pool is gone.
 
 use std::ptr::NonNull;
-use std::time::Instant;
 
-use crate::builder::BuildError;
-use crate::free::FreeSlots;
-use crate::guard::Guard;
-use crate::slab::{Slab, SlotId};
+use crate::attendant::Attendant;
+use crate::builder::{BuildError, Plan};
+use crate::free::{Arrangement, FreeSlots};
+use crate::inventory::Inventory;
+use crate::maker::sealed::Sealed;
+use crate::slab::{Layout, Slab};
+use crate::sync::{AtomicBool, Ordering};
+use crate::{checks, probes};
 
 /// See the module's head.
+#[repr(C)]
 #[derive(Debug)]
 pub(crate) struct Stock<T> {
+    /// First, so that its address is the stock's.
     free: FreeSlots,
-    slab: Slab<T>,
+    inventory: Inventory<T>,
+    /// Whether an owned guard was ever made: if not, nothing can be in use after the pool.
+    lent: AtomicBool,
 }
 
 impl<T> Stock<T> {
-    pub(crate) fn new(
-        capacity: usize,
-        make: impl FnMut() -> T,
-        portable: bool,
-    ) -> Result<Self, BuildError> {
-        let slab = Slab::new(capacity, make)?;
-        let free = FreeSlots::new(capacity, slab.place(), portable);
-        Ok(Stock { free, slab })
+    fn new(plan: Plan, make: Box<dyn Sealed<T> + Send>) -> Result<Box<Self>, BuildError> {
+        let Plan {
+            capacity,
+            limit,
+            portable,
+            align,
+            wishes,
+            checks,
+            on_return,
+        } = plan;
+        let slots = limit.max(capacity);
+        let slab = Slab::new(Layout {
+            slots,
+            expected: capacity,
+            align,
+            margin: checks.as_ref().map_or(0, |_| checks::MARGIN),
+            wishes,
+        })?;
+        let place = slab.place();
+        let attendant = Attendant::new(on_return, checks, place, slots, size_of::<T>());
+        let free = FreeSlots::new(
+            Arrangement {
+                slots,
+                expected: capacity,
+                portable,
+                attendant,
+            },
+            place,
+            Self::end,
+        );
+        let stock = Box::new(Stock {
+            free,
+            inventory: Inventory::new(slab, slots, capacity, make),
+            lent: AtomicBool::new(false),
+        });
+        stock.admit(0..capacity as u32);
+        Ok(stock)
     }
 
-    /// Takes a free object as its last user left it.
-    #[inline(always)]
-    pub(crate) fn take(&self) -> Option<Guard<'_, T>> {
-        Some(Guard::new(self.free.take()?.cast(), self))
-    }
-
-    /// Takes an object, waiting for one if need be; `None` when `deadline` passed first.
-    pub(crate) fn take_or_wait(&self, deadline: Option<Instant>) -> Option<Guard<'_, T>> {
-        Some(Guard::new(self.free.take_or_wait(deadline)?.cast(), self))
-    }
-
-    /// Gives back an object that a guard owned.
-    #[inline(always)]
-    pub(crate) fn put(&self, object: NonNull<T>) {
-        self.free.put(object.cast());
-    }
-
-    /// How many objects there are, free and in use.
-    pub(crate) fn capacity(&self) -> usize {
-        self.slab.capacity()
-    }
-
-    pub(crate) fn slot(&self, object: NonNull<T>) -> SlotId {
-        self.slab.place().slot(object.cast())
-    }
-
-    pub(crate) fn object(&self, slot: SlotId) -> NonNull<T> {
-        self.slab.object(slot)
+    /// Lets new objects in.
+    fn admit(&self, ordinals: impl DoubleEndedIterator<Item = u32> + Clone) {
+        if let Some(attendant) = self.free.attendant() {
+            let place = self.free.place();
+            let spacing = place.spacing();
+            ordinals
+                .clone()
+                .for_each(|ordinal| attendant.made(place.object(spacing.slot(ordinal))));
+        }
+        self.free.admit(ordinals);
     }
 
     pub(crate) fn free(&self) -> &FreeSlots {
         &self.free
     }
+
+    /// The objects themselves.
+    pub(crate) fn inventory(&self) -> &Inventory<T> {
+        &self.inventory
+    }
+
+    /// Makes up to `count` more objects; returns how many.
+    ///
+    /// # Panics
+    /// If the maker does.
+    pub(crate) fn grow(&self, count: usize) -> usize {
+        let made = self
+            .inventory
+            .make_more(count, |ordinal| self.admit(std::iter::once(ordinal)));
+        if made > 0 {
+            let total = self.inventory.objects() as u64;
+            probes::grow(self.free.address(), made as u64, total);
+        }
+        made
+    }
+
+    /// Brings the number of objects to `target`, as far as can be done now.
+    pub(crate) fn resize(&self, target: usize) {
+        let before = self.inventory.objects();
+        self.inventory.resize(
+            target,
+            || self.free.take_to_retire().map(NonNull::cast),
+            |ordinal| self.admit(std::iter::once(ordinal)),
+        );
+        let after = self.inventory.objects();
+        let address = self.free.address();
+        if after > before {
+            probes::grow(address, (after - before) as u64, after as u64);
+        } else if after < before {
+            probes::shrink(address, (before - after) as u64, after as u64);
+        }
+    }
+
+    /// Frees the stock.
+    ///
+    /// # Safety
+    /// `free` is the address of a `Stock<T>` that [`Owner::new`] made, and nobody else has it.
+    unsafe fn end(free: NonNull<FreeSlots>) {
+        // SAFETY: the caller's promise; the free slots are the first field of a `repr(C)` struct,
+        // so they share its address, and the pointer came from the whole box.
+        let stock = unsafe { Box::from_raw(free.cast::<Stock<T>>().as_ptr()) };
+        if let Some(ledger) = stock.free.attendant().and_then(Attendant::ledger) {
+            ledger.report_leaks();
+        }
+        probes::closed(stock.free.address());
+    }
 }
+
+/// The pool's own hold on its stock. Dropping it ends the stock, or closes it and leaves the end
+/// to the last owned guard.
+#[derive(Debug)]
+pub(crate) struct Owner<T>(NonNull<Stock<T>>);
+
+impl<T> Owner<T> {
+    pub(crate) fn new(plan: Plan, make: Box<dyn Sealed<T> + Send>) -> Result<Self, BuildError> {
+        let stock = Stock::new(plan, make)?;
+        Ok(Owner(NonNull::from(Box::leak(stock))))
+    }
+
+    #[inline(always)]
+    pub(crate) fn get(&self) -> &Stock<T> {
+        // SAFETY: the owner keeps the stock alive.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The free slots' address, for a guard that may outlive the pool.
+    #[inline(always)]
+    pub(crate) fn lend(&self) -> NonNull<FreeSlots> {
+        let lent = &self.get().lent;
+        if !lent.load(Ordering::Relaxed) {
+            lent.store(true, Ordering::Relaxed);
+        }
+        self.0.cast()
+    }
+}
+
+impl<T> Drop for Owner<T> {
+    fn drop(&mut self) {
+        let free = self.0.cast::<FreeSlots>();
+        let (lent, objects) = {
+            let stock = self.get();
+            // Relaxed: whoever made an owned guard had a reference to the pool, which came back
+            // before this.
+            let lent = stock.lent.load(Ordering::Relaxed);
+            (lent, stock.inventory.objects())
+        };
+        // SAFETY: the pool is going, and nothing that borrowed it is left. If no owned guard was
+        // ever made nobody has the address; otherwise closing sees to it.
+        unsafe {
+            if lent {
+                FreeSlots::close(free, objects);
+            } else {
+                Stock::<T>::end(free);
+            }
+        }
+    }
+}
+
+// SAFETY: the stock moves objects from thread to thread (`T: Send`) and shares none of them:
+// `&Stock` leads to `&T` by way of a guard only. The maker is `Send` and used under a lock.
+unsafe impl<T: Send> Send for Owner<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Owner<T> {}

@@ -7,13 +7,13 @@
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Condvar, Mutex, MutexGuard,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
 
 /// Orders every access before it against every access after it.
@@ -39,6 +39,26 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A mutex that is never loom's, for what is done rarely and never while others race: models stay
+/// small. Its holder leaves nothing half-done when it panics.
+#[derive(Debug)]
+pub(crate) struct Plain<T>(std::sync::Mutex<T>);
+
+/// Holds a [`Plain`].
+pub(crate) type PlainGuard<'m, T> = std::sync::MutexGuard<'m, T>;
+
+impl<T> Plain<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Plain(std::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> PlainGuard<'_, T> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
 }
 
 /// Whether `deadline` has passed. Under loom there is no time.
@@ -84,29 +104,29 @@ pub(crate) fn relax(attempt: &mut u32) {
     *attempt = attempt.saturating_add(1);
 }
 
-/// A `u32` that only its present owner touches; loom checks that claim.
+/// A value that only its present owner touches; loom checks that claim.
 #[cfg(not(loom))]
 #[derive(Debug)]
-pub(crate) struct OwnedCell(std::cell::UnsafeCell<u32>);
+pub(crate) struct OwnedCell<T>(std::cell::UnsafeCell<T>);
 
 #[cfg(not(loom))]
-impl OwnedCell {
-    pub(crate) fn new(value: u32) -> Self {
+impl<T: Copy> OwnedCell<T> {
+    pub(crate) fn new(value: T) -> Self {
         OwnedCell(std::cell::UnsafeCell::new(value))
     }
 
     /// # Safety
-    /// No other thread reads or writes the cell at the same time.
-    #[inline]
-    pub(crate) unsafe fn get(&self) -> u32 {
+    /// No other thread writes the cell at the same time.
+    #[inline(always)]
+    pub(crate) unsafe fn get(&self) -> T {
         // SAFETY: the caller owns the cell.
         unsafe { *self.0.get() }
     }
 
     /// # Safety
     /// No other thread reads or writes the cell at the same time.
-    #[inline]
-    pub(crate) unsafe fn set(&self, value: u32) {
+    #[inline(always)]
+    pub(crate) unsafe fn set(&self, value: T) {
         // SAFETY: the caller owns the cell.
         unsafe { *self.0.get() = value }
     }
@@ -114,28 +134,75 @@ impl OwnedCell {
 
 #[cfg(loom)]
 #[derive(Debug)]
-pub(crate) struct OwnedCell(loom::cell::UnsafeCell<u32>);
+pub(crate) struct OwnedCell<T>(loom::cell::UnsafeCell<T>);
 
 #[cfg(loom)]
-impl OwnedCell {
-    pub(crate) fn new(value: u32) -> Self {
+impl<T: Copy> OwnedCell<T> {
+    pub(crate) fn new(value: T) -> Self {
         OwnedCell(loom::cell::UnsafeCell::new(value))
     }
 
-    pub(crate) unsafe fn get(&self) -> u32 {
+    pub(crate) unsafe fn get(&self) -> T {
         // SAFETY: the caller owns the cell; loom reports it if not.
         self.0.with(|p| unsafe { *p })
     }
 
-    pub(crate) unsafe fn set(&self, value: u32) {
+    pub(crate) unsafe fn set(&self, value: T) {
         // SAFETY: the caller owns the cell; loom reports it if not.
         self.0.with_mut(|p| unsafe { *p = value })
     }
 }
 
 // SAFETY: the owner of the cell changes from thread to thread, by way of an acquire/release pair
-// on the stack that hands the cell over; access without ownership is ruled out by `get` and
-// `set` being unsafe. A `u32` has no thread affinity.
-unsafe impl Sync for OwnedCell {}
+// on whatever hands the cell over; access without ownership is ruled out by `get` and `set` being
+// unsafe. What is stored are numbers and addresses, which have no thread affinity.
+unsafe impl<T: Copy> Sync for OwnedCell<T> {}
 // SAFETY: as above.
-unsafe impl Send for OwnedCell {}
+unsafe impl<T: Copy> Send for OwnedCell<T> {}
+
+/// A number that is counted for people to read. No decision about an object rests on it, so it is
+/// never loom's: models stay small.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(std::sync::atomic::AtomicU64);
+
+impl Counter {
+    pub(crate) fn starting_at(value: u64) -> Self {
+        Counter(std::sync::atomic::AtomicU64::new(value))
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn add_one(&self) {
+        self.add(1);
+    }
+
+    /// Returns what is left.
+
+    #[inline]
+    pub(crate) fn subtract(&self, n: u64) -> u64 {
+        let before = self.0.fetch_sub(n, std::sync::atomic::Ordering::Relaxed);
+        before.wrapping_sub(n)
+    }
+
+    /// Lowers the number to `value` if it is above.
+    #[inline]
+    pub(crate) fn at_most(&self, value: u64) {
+        if self.read() > value {
+            self.0.fetch_min(value, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    /// Sets the number and returns the one before.
+    pub(crate) fn replace(&self, value: u64) -> u64 {
+        self.0.swap(value, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}

@@ -4,10 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+use crate::free::FreeSlots;
 use crate::free::depot::{Chain, MAX_BATCH};
 use crate::guard::Guard;
 use crate::slab::SlotId;
-use crate::stock::Stock;
 
 /// Objects that live together and end together: orders until settlement, requests of a batch.
 ///
@@ -33,7 +33,7 @@ use crate::stock::Stock;
 /// # Ok::<_, tailcut_pool::BuildError>(())
 /// ```
 pub struct Window<'p, T> {
-    stock: &'p Stock<T>,
+    free: &'p FreeSlots,
     /// The whole batches.
     chain: Chain,
     /// The batch being filled.
@@ -44,9 +44,9 @@ pub struct Window<'p, T> {
 }
 
 impl<'p, T> Window<'p, T> {
-    pub(crate) fn new(stock: &'p Stock<T>) -> Self {
+    pub(crate) fn new(free: &'p FreeSlots) -> Self {
         Window {
-            stock,
+            free,
             chain: Chain::default(),
             open: [SlotId(0); MAX_BATCH],
             open_len: 0,
@@ -61,20 +61,19 @@ impl<'p, T> Window<'p, T> {
     #[inline]
     pub fn push(&mut self, guard: Guard<'p, T>) {
         assert!(
-            std::ptr::eq(guard.stock(), self.stock),
+            std::ptr::eq(guard.free(), self.free),
             "a window takes guards of its own pool only"
         );
-        self.open[self.open_len] = self.stock.slot(guard.into_object());
+        self.open[self.open_len] = self.free.place().slot(guard.into_object().cast());
         self.open_len += 1;
-        if self.open_len == self.stock.free().batch() {
+        if self.open_len == self.free.batch() {
             self.close_batch();
         }
     }
 
     #[cold]
     fn close_batch(&mut self) {
-        self.stock
-            .free()
+        self.free
             .append(&mut self.chain, &self.open[..self.open_len]);
         self.open_len = 0;
     }
@@ -82,7 +81,7 @@ impl<'p, T> Window<'p, T> {
     /// How many objects the window keeps in use.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.chain.nodes() * self.stock.free().batch() + self.open_len
+        self.chain.nodes() * self.free.batch() + self.open_len
     }
 
     /// Whether the window keeps nothing in use.
@@ -93,9 +92,9 @@ impl<'p, T> Window<'p, T> {
 
     /// Gives every object back in O(1); the window is empty then and can be filled again.
     pub fn release(&mut self) {
-        self.stock.free().splice(&mut self.chain);
+        self.free.splice(&mut self.chain);
         for &slot in &self.open[..self.open_len] {
-            self.stock.put(self.stock.object(slot));
+            self.free.put(self.free.place().object(slot));
         }
         self.open_len = 0;
     }
@@ -103,11 +102,11 @@ impl<'p, T> Window<'p, T> {
     /// Shows every object, in the order of pushing. Touches them all: O(n).
     pub fn for_each(&self, mut visit: impl FnMut(&T)) {
         let mut show = |slot| {
-            let object: NonNull<T> = self.stock.object(slot);
+            let object: NonNull<T> = self.free.place().object(slot).cast();
             // SAFETY: the window owns the slot, which holds an object while the pool lives.
             visit(unsafe { object.as_ref() });
         };
-        self.stock.free().visit(&self.chain, &mut show);
+        self.free.visit(&self.chain, &mut show);
         self.open[..self.open_len]
             .iter()
             .for_each(|&slot| show(slot));

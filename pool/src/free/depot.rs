@@ -18,7 +18,7 @@ use crossbeam_utils::CachePadded;
 
 use super::tagged_stack::{self, Links, TaggedStack};
 use crate::slab::SlotId;
-use crate::sync::OwnedCell;
+use crate::sync::{Counter, OwnedCell};
 
 /// The most slots that one batch can hold.
 pub(crate) const MAX_BATCH: usize = 32;
@@ -27,7 +27,7 @@ pub(crate) const MAX_BATCH: usize = 32;
 #[repr(align(128))]
 #[derive(Debug)]
 struct Node {
-    slots: [OwnedCell; MAX_BATCH],
+    slots: [OwnedCell<u32>; MAX_BATCH],
 }
 
 /// Full nodes that one owner has linked up and not yet spliced in: first, last, and how many.
@@ -44,10 +44,20 @@ impl Chain {
     }
 }
 
+/// The stack of full nodes, and how many they are: the same cache lines, which whoever moves a
+/// batch has to have anyway.
+#[derive(Debug)]
+struct Full {
+    stack: TaggedStack,
+    count: Counter,
+    /// The fewest there were since somebody last asked.
+    fewest: Counter,
+}
+
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct Depot {
-    full: CachePadded<TaggedStack>,
+    full: CachePadded<Full>,
     empty: CachePadded<TaggedStack>,
     /// The links of both stacks and of all chains: a node is in one of them at a time.
     links: Box<Links>,
@@ -61,7 +71,11 @@ impl Depot {
         debug_assert!((1..=MAX_BATCH).contains(&batch));
         let count = capacity / batch;
         let depot = Depot {
-            full: CachePadded::new(TaggedStack::new(count)),
+            full: CachePadded::new(Full {
+                stack: TaggedStack::new(count),
+                count: Counter::default(),
+                fewest: Counter::starting_at(u64::MAX),
+            }),
             empty: CachePadded::new(TaggedStack::new(count)),
             links: tagged_stack::links(count),
             nodes: (0..count)
@@ -86,14 +100,17 @@ impl Depot {
     /// Leaves one batch. `slots` must be exactly one batch that the caller owns.
     pub(crate) fn deposit(&self, slots: &[SlotId]) {
         let node = self.fill(slots);
-        self.full.push(&self.links, node);
+        self.full.count.add(1);
+        self.full.stack.push(&self.links, node);
     }
 
     /// Takes one batch into `slots`, or says that there is none.
     pub(crate) fn withdraw(&self, slots: &mut [SlotId; MAX_BATCH]) -> bool {
-        let Some(node) = self.full.pop(&self.links) else {
+        let Some(node) = self.full.stack.pop(&self.links) else {
+            self.full.fewest.at_most(0);
             return false;
         };
+        self.full.fewest.at_most(self.full.count.subtract(1));
         for (slot, cell) in slots.iter_mut().zip(self.cells(node)) {
             // SAFETY: `node` was popped, so this thread owns its cells until it pushes it again;
             // the stack's acquire makes the depositor's writes visible.
@@ -119,7 +136,8 @@ impl Depot {
     /// Gives every batch of the chain to the depot: one exchange, however long the chain.
     pub(crate) fn splice(&self, chain: &mut Chain) {
         if let Some((first, last)) = chain.ends.take() {
-            self.full.push_chain(&self.links, first, last);
+            self.full.count.add(chain.nodes as u64);
+            self.full.stack.push_chain(&self.links, first, last);
         }
         chain.nodes = 0;
     }
@@ -149,16 +167,32 @@ impl Depot {
     /// Whether there was no full batch at some moment during the call.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.full.is_empty()
+        self.full.stack.is_empty()
     }
 
     /// A number that differs after any deposit, splice or withdrawal.
     #[inline]
     pub(crate) fn version(&self) -> u64 {
-        self.full.version()
+        self.full.stack.version()
     }
 
-    fn cells(&self, node: u32) -> &[OwnedCell] {
+    /// How many full batches there are, about.
+    pub(crate) fn batches(&self) -> usize {
+        self.full.count.read() as usize
+    }
+
+    /// The fewest full batches that any withdrawal has left so far.
+    pub(crate) fn fewest_batches(&self) -> usize {
+        (self.full.fewest.read() as usize).min(self.batches())
+    }
+
+    /// As [`fewest_batches`](Self::fewest_batches), and begins anew.
+    pub(crate) fn take_fewest_batches(&self) -> usize {
+        let now = self.batches() as u64;
+        self.full.fewest.replace(now).min(now) as usize
+    }
+
+    fn cells(&self, node: u32) -> &[OwnedCell<u32>] {
         &self.nodes[node as usize].slots[..self.batch]
     }
 

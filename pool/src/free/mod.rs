@@ -1,7 +1,7 @@
 //! Which slots are free, and how one gets from core to core.
 //!
-//! Places, looked at in this order: the core's own magazine (or shard), the loose slots, the
-//! depot's full batches, the other cores' magazines. A slot is in one of them, or in use, or **in transit**
+//! Places, looked at in this order: the core's own magazine, the loose slots, the depot's full
+//! batches, the other cores' magazines. A slot is in one of them, or in use, or **in transit**
 //! between two of them in the hands of a thread; transits are counted, so that "nothing is free"
 //! can be told from "something is on its way".
 //!
@@ -14,278 +14,320 @@
 //! **Progress.** A get or put that its own magazine serves is a few instructions, restarted only
 //! by the kernel's preemption. The depot is lock-free. A put whose magazine cannot take the slot (a
 //! thief has it, or the thread is not registered for rseq) leaves it with the loose ones and goes
-//! on; it takes a lock only to wake somebody who waits. A thief has one core's magazine to itself
+//! on; it takes a lock only to serve somebody who waits. A thief has one core's magazine to itself
 //! for the length of a fence; a thread that finds nothing at all, while a thief or an exchange is
 //! under way, waits for it, because only then can it refuse truthfully.
+//!
+//! **The fast path is one test and one sequence.** Whatever else a pool may need on a get or put (no
+//! restartable sequences here, an attendant that checks each object, somebody who waits, a pool that
+//! is closing) is reached by that sequence being absent or being refused, so it costs nothing where
+//! it is not needed. Everything but the sequence is out of line: with more beside it, callers grew
+//! beyond what the compiler inlines in turn, and a pair took 5.4 ns instead of 2.2.
 
+pub(crate) mod closing;
 pub(crate) mod depot;
+mod events;
+mod loose;
+mod search;
 pub(crate) mod tagged_stack;
-mod waiting;
+mod transits;
+pub(crate) mod waiting;
 
+#[cfg(all(test, loom))]
+mod loom_tests;
+
+use std::panic::Location;
 use std::ptr::NonNull;
-use std::time::Instant;
 
 use crossbeam_utils::CachePadded;
 
+use self::closing::Closing;
 use self::depot::{Chain, Depot, MAX_BATCH};
+use self::events::Events;
+use self::loose::Loose;
+use self::transits::Transits;
 use self::waiting::Waiters;
-use crate::percpu::portable::Shards;
-use crate::percpu::rseq::Magazines;
-use crate::percpu::{Fallback, FenceRefused, Path};
+use crate::attendant::Attendant;
+use crate::percpu::{Fallback, FenceRefused, Path, portable, rseq};
 use crate::slab::{Place, SlotId};
-use crate::sync::{self, AtomicU64, Ordering};
+use crate::statistics::{CoreStatistics, Statistics};
 
-/// The free slots of one pool.
+/// Where a get was called: asked for by an attendant, and carried for nothing otherwise, since the
+/// address is a constant that only the slow path uses.
+pub(crate) type Site = &'static Location<'static>;
+
+/// How the free slots of a pool are to be kept.
+#[derive(Debug)]
+pub(crate) struct Arrangement {
+    /// How many slots there can ever be.
+    pub(crate) slots: usize,
+    /// How many there are to begin with: decides the sizes of batches and magazines.
+    pub(crate) expected: usize,
+    /// The portable path, even where restartable sequences work.
+    pub(crate) portable: bool,
+    /// Sees every get and put.
+    pub(crate) attendant: Option<Box<Attendant>>,
+}
+
+/// The free slots of one pool: whatever can be said of them without their type.
 #[derive(Debug)]
 pub(crate) struct FreeSlots {
-    cores: Cores,
+    /// What get and put do first, unless it is absent.
+    fast: Option<rseq::Access>,
+    magazines: Magazines,
     place: Place,
+    /// How many there can ever be.
+    slots: usize,
+    loose: Loose,
     depot: Depot,
+    attendant: Option<Box<Attendant>>,
+    /// By core, as the magazines are.
+    events: Box<[CachePadded<Events>]>,
     transits: CachePadded<Transits>,
     waiters: CachePadded<Waiters>,
+    closing: CachePadded<Closing>,
+    /// Frees the pool of which this is a part, once it is closed.
+    end: unsafe fn(NonNull<FreeSlots>),
 }
 
 /// The per-core part, in the form chosen at build.
 #[derive(Debug)]
-enum Cores {
-    Rseq {
-        magazines: Magazines,
-        /// Single slots that no magazine could take: one shard, seldom used.
-        loose: Shards,
-    },
-    Portable(Shards, Fallback),
+enum Magazines {
+    Rseq(rseq::Magazines),
+    Portable(portable::Magazines, Fallback),
 }
 
 impl FreeSlots {
-    /// The free slots of a slab: all of it.
-    pub(crate) fn new(capacity: usize, place: Place, portable: bool) -> Self {
-        let spacing = place.spacing();
+    /// No free slots yet: see [`admit`](Self::admit).
+    ///
+    /// `end` frees the pool of which these are a part, given their address, when the last owned
+    /// guard of a closed pool is dropped.
+    pub(crate) fn new(
+        arrangement: Arrangement,
+        place: Place,
+        end: unsafe fn(NonNull<FreeSlots>),
+    ) -> Self {
+        let Arrangement {
+            slots,
+            expected,
+            portable,
+            attendant,
+        } = arrangement;
         let cpus = cpus();
-        let batch = (capacity / (4 * cpus)).clamp(1, MAX_BATCH);
+        let batch = (expected / (4 * cpus)).clamp(1, MAX_BATCH);
         let magazines = if portable {
             Err(Fallback::Requested)
         } else {
-            Magazines::new(2 * batch)
+            rseq::Magazines::new(2 * batch)
         };
-        let cores = match magazines {
-            Ok(magazines) => Cores::Rseq {
-                magazines,
-                loose: Shards::new(1, capacity, spacing),
-            },
-            Err(why) => Cores::Portable(
-                Shards::new(cpus.next_power_of_two(), capacity, spacing),
-                why,
-            ),
+        let magazines = match magazines {
+            Ok(magazines) => Magazines::Rseq(magazines),
+            Err(why) => Magazines::Portable(portable::Magazines::new(cpus, 2 * batch), why),
         };
-        let free = FreeSlots {
-            cores,
+        let fast = match &magazines {
+            Magazines::Rseq(magazines) if attendant.is_none() => Some(magazines.access()),
+            _ => None,
+        };
+        let cores = magazines.count();
+        FreeSlots {
+            fast,
+            magazines,
             place,
-            depot: Depot::new(capacity, batch),
+            slots,
+            loose: Loose::new(slots, place.spacing()),
+            depot: Depot::new(slots, batch),
+            attendant,
+            events: (0..cores).map(|_| CachePadded::default()).collect(),
             transits: CachePadded::default(),
             waiters: CachePadded::new(Waiters::new()),
-        };
-        free.fill(capacity);
-        free
+            closing: CachePadded::new(Closing::new()),
+            end,
+        }
     }
 
-    /// Puts every slot in, so that the first ones taken are the slab's first.
-    fn fill(&self, capacity: usize) {
+    /// Lets in new slots, by ordinal, so that the first ones taken are the first ones given.
+    pub(crate) fn admit(&self, ordinals: impl DoubleEndedIterator<Item = u32>) {
         let spacing = self.place.spacing();
-        let batch = self.depot.batch();
-        let mut all = (0..capacity as u32).rev().map(|index| spacing.slot(index));
         let mut slots = [SlotId(0); MAX_BATCH];
-        for _ in 0..capacity / batch {
-            for (slot, next) in slots[..batch].iter_mut().zip(&mut all) {
-                *slot = next;
+        let mut filled = 0;
+        for ordinal in ordinals.rev() {
+            slots[filled] = spacing.slot(ordinal);
+            filled += 1;
+            if filled == self.batch() {
+                self.depot.deposit(&slots[..filled]);
+                filled = 0;
             }
-            self.depot.deposit(&slots[..batch]);
         }
-        all.for_each(|slot| self.put(self.place.object(slot)));
+        slots[..filled]
+            .iter()
+            .rev()
+            .for_each(|&slot| self.loose.push(slot));
+        self.serve_waiters();
     }
 
     /// Takes a free slot; `None` when no slot was free anywhere at some moment during the call.
-    ///
-    /// Only the sequence is inlined: with the portable path beside it, callers grew beyond what
-    /// the compiler inlines in turn, and a pair took 5.4 ns instead of 2.5.
     #[inline(always)]
-    pub(crate) fn take(&self) -> Option<NonNull<u8>> {
-        match &self.cores {
-            Cores::Rseq { magazines, .. } => match magazines.pop() {
-                Some(object) => Some(object),
-                None => self.take_slow(),
-            },
-            Cores::Portable(shards, _) => self.take_portable(shards),
+    pub(crate) fn take(&self, site: Site) -> Option<NonNull<u8>> {
+        if let Some(access) = self.fast
+            && let Some(object) = access.pop()
+        {
+            return Some(object);
         }
-    }
-
-    #[inline(never)]
-    fn take_portable(&self, shards: &Shards) -> Option<NonNull<u8>> {
-        match shards.pop(shards.here()) {
-            Some(slot) => Some(self.place.object(slot)),
-            None => self.take_slow(),
-        }
+        self.take_slow(site)
     }
 
     /// Gives an object back.
     #[inline(always)]
     pub(crate) fn put(&self, object: NonNull<u8>) {
-        match &self.cores {
-            Cores::Rseq { magazines, loose } => {
-                if !magazines.push(object) {
-                    self.put_slow(magazines, loose, object);
-                }
-            }
-            Cores::Portable(shards, _) => self.put_portable(shards, object),
-        }
-    }
-
-    #[inline(never)]
-    fn put_portable(&self, shards: &Shards, object: NonNull<u8>) {
-        shards.push(shards.here(), self.place.slot(object));
-        self.waiters.left_one();
-    }
-
-    /// The core's own place is empty: look everywhere else, or refuse.
-    #[cold]
-    #[inline(never)]
-    fn take_slow(&self) -> Option<NonNull<u8>> {
-        let mut attempt = 0;
-        loop {
-            let found = match &self.cores {
-                Cores::Rseq { magazines, loose } => self.take_elsewhere(magazines, loose),
-                Cores::Portable(shards, _) => Ok(self.take_from_others(shards)),
-            };
-            match found {
-                Ok(Some(object)) => return Some(object),
-                Ok(None) if self.nothing_is_free() => return None,
-                Ok(None) => sync::relax(&mut attempt),
-                // What other cores hold is out of reach for good: refuse rather than hang.
-                Err(FenceRefused) => return None,
-            }
-        }
-    }
-
-    /// Loose slots, the depot, the other magazines.
-    fn take_elsewhere(
-        &self,
-        magazines: &Magazines,
-        loose: &Shards,
-    ) -> Result<Option<NonNull<u8>>, FenceRefused> {
-        if let Some(slot) = loose.pop(loose.shard(0)) {
-            return Ok(Some(self.place.object(slot)));
-        }
-        // Only if there may be something to move: a transit spoils other threads' proof that
-        // nothing is free, and of an exhausted pool many threads may want that proof at once.
-        if self.depot.is_empty() && !magazines.census().0 {
-            return Ok(None);
-        }
-        let mut buffer = [NonNull::dangling(); MAX_BATCH];
-        let batch = &mut buffer[..self.depot.batch()];
-        let _transit = self.transits.begin();
-        let mut slots = [SlotId(0); MAX_BATCH];
-        let found = if self.depot.withdraw(&mut slots) {
-            for (object, slot) in batch.iter_mut().zip(slots) {
-                *object = self.place.object(slot);
-            }
-            batch.len()
-        } else {
-            magazines.steal(batch)?
-        };
-        let Some((&kept, rest)) = batch[..found].split_last() else {
-            return Ok(None);
-        };
-        if !magazines.push_batch(rest) {
-            rest.iter().for_each(|&object| self.put(object));
-        }
-        Ok(Some(kept))
-    }
-
-    /// The depot, the other shards.
-    fn take_from_others(&self, shards: &Shards) -> Option<NonNull<u8>> {
-        if self.depot.is_empty() && !shards.census().0 {
-            return None; // as in `take_elsewhere`
-        }
-        let mut buffer = [SlotId(0); MAX_BATCH];
-        let here = shards.here();
-        let _transit = self.transits.begin();
-        let found = if self.depot.withdraw(&mut buffer) {
-            self.depot.batch()
-        } else {
-            shards.steal(here, &mut buffer[..self.depot.batch()])
-        };
-        let (&kept, rest) = buffer[..found].split_last()?;
-        shards.push_batch(here, rest);
-        self.waiters.left_many();
-        Some(self.place.object(kept))
-    }
-
-    /// The core's magazine cannot take the object: if it is full, leave one batch in the depot.
-    #[cold]
-    #[inline(never)]
-    fn put_slow(&self, magazines: &Magazines, loose: &Shards, object: NonNull<u8>) {
-        let mut buffer = [NonNull::dangling(); MAX_BATCH];
-        let batch = &mut buffer[..self.depot.batch()];
+        if let Some(access) = self.fast
+            && access.push(object)
         {
-            let _transit = self.transits.begin();
-            if magazines.pop_batch(batch) {
-                let mut slots = [SlotId(0); MAX_BATCH];
-                for (slot, &mut object) in slots.iter_mut().zip(&mut *batch) {
-                    *slot = self.place.slot(object);
-                }
-                self.depot.deposit(&slots[..batch.len()]);
+            return;
+        }
+        self.put_slow(object);
+    }
+
+    /// Gives back an object that an owned guard held: the pool may be closed, and may end with
+    /// this.
+    ///
+    /// # Safety
+    /// The caller owns the object, which was taken from these free slots.
+    #[inline(always)]
+    pub(crate) unsafe fn put_owned(this: NonNull<FreeSlots>, object: NonNull<u8>) {
+        // SAFETY: an object in use keeps the pool alive, and the reference ends here.
+        let fast = unsafe { this.as_ref() }.fast;
+        if let Some(access) = fast
+            && access.push(object)
+        {
+            return;
+        }
+        // SAFETY: the caller's promise; the object was not given back yet.
+        unsafe { Self::put_owned_slow(this, object) }
+    }
+
+    /// # Safety
+    /// As [`put_owned`](Self::put_owned).
+    #[inline(never)]
+    unsafe fn put_owned_slow(this: NonNull<FreeSlots>, object: NonNull<u8>) {
+        // SAFETY: an object in use keeps the pool alive. After `leave` and after a `late_put` that
+        // was not the last, the reference is not used any more; both are on atomics alone.
+        let free = unsafe { &*this.as_ptr() };
+        if free.closing.enter() {
+            free.put_slow(object);
+            free.closing.leave();
+            return;
+        }
+        if let Some(attendant) = &free.attendant {
+            attendant.given_back(object);
+        }
+        if free.closing.late_put() {
+            // SAFETY: every object has come back and the pool was closed, so nobody else has the
+            // pool's address.
+            unsafe { (free.end)(this) }
+        }
+    }
+
+    /// Ends the pool, or leaves that to the last owned guard.
+    ///
+    /// # Safety
+    /// Nobody but owned guards has the pool's address, and the caller does not use it any more.
+    /// There are `objects` objects in all, free and in use.
+    pub(crate) unsafe fn close(this: NonNull<FreeSlots>, objects: usize) {
+        // SAFETY: the caller's promise: alive until the objects in use have been given back *and*
+        // counted, which is done below.
+        let free = unsafe { &*this.as_ptr() };
+        free.closing.close();
+        if free.shut_for_giving(true).is_err() {
+            // A put may be under way that nobody can stop: its pool must stay where it is.
+            return;
+        }
+        free.closing.wait_for_those_inside();
+        let in_use = objects - free.resident();
+        if free.closing.expect(in_use as u64) {
+            // SAFETY: every object is free, and nobody has the pool's address.
+            unsafe { (free.end)(this) }
+        }
+    }
+
+    /// Everything that a get does when the fast path is absent or finds nothing.
+    #[inline(never)]
+    fn take_slow(&self, site: Site) -> Option<NonNull<u8>> {
+        let object = self.take_unattended();
+        if let (Some(attendant), Some(object)) = (&self.attendant, object) {
+            attendant.taken(object, site);
+        }
+        object
+    }
+
+    /// Everything that a put does when the fast path is absent or refuses.
+    #[inline(never)]
+    fn put_slow(&self, object: NonNull<u8>) {
+        if let Some(attendant) = &self.attendant {
+            attendant.given_back(object);
+        }
+        self.put_unattended(object);
+    }
+
+    /// Takes up to `into.len()` objects at once; returns how many were to be had.
+    pub(crate) fn take_many(&self, into: &mut [NonNull<u8>], site: Site) -> usize {
+        let mut taken = 0;
+        while taken < into.len() {
+            let rest = &mut into[taken..];
+            let wanted = rest.len().min(self.batch());
+            // Batches do not pass by an attendant; and a lone object goes the short way.
+            if wanted > 1 && self.attendant.is_none() && self.magazines.pop_batch(&mut rest[..wanted])
+            {
+                self.events().gets.add(wanted as u64);
+                taken += wanted;
+            } else if let Some(object) = self.take(site) {
+                rest[0] = object;
+                taken += 1;
+            } else {
+                break;
             }
         }
-        if !magazines.push(object) {
-            loose.push(loose.shard(0), self.place.slot(object));
-            self.waiters.left_one();
-        }
+        taken
     }
 
-    /// Takes a free slot, waiting for one if need be; `None` when `deadline` passed first.
-    pub(crate) fn take_or_wait(&self, deadline: Option<Instant>) -> Option<NonNull<u8>> {
-        match self.take() {
-            Some(object) => Some(object),
-            None => self.waiters.wait(
-                deadline,
-                || self.take(),
-                || self.shut_for_giving(true),
-                || self.shut_for_giving(false),
-            ),
-        }
-    }
-
-    /// Whether every put is to take the slow path, because somebody waits. Opening again brings
-    /// what the slow path left to nobody's magazine: the next gets find it among the loose slots.
-    fn shut_for_giving(&self, shut: bool) {
-        if let Cores::Rseq { magazines, .. } = &self.cores {
-            magazines.shut_for_giving(shut);
-        }
-    }
-
-    /// Whether at one moment no slot lay in any place and none was in transit: two equal
-    /// readings of all places, with no transit under way at the first or begun by the second.
-    fn nothing_is_free(&self) -> bool {
-        let Some(quiet) = self.transits.none_under_way() else {
-            return false;
-        };
-        let Some(first) = self.empty_census() else {
-            return false;
-        };
-        self.empty_census() == Some(first) && self.transits.begun() == quiet
-    }
-
-    /// The version of all places if each was empty when it was read.
-    fn empty_census(&self) -> Option<(u64, u64)> {
-        let (any, changes) = match &self.cores {
-            Cores::Rseq { magazines, loose } => {
-                let (any, changes) = magazines.census();
-                let (any_loose, versions) = loose.census();
-                (any || any_loose, changes.wrapping_add(versions))
+    /// Gives many objects back at once.
+    pub(crate) fn put_many(&self, mut objects: &[NonNull<u8>]) {
+        while self.attendant.is_none() && objects.len() > 1 {
+            let (some, rest) = objects.split_at(objects.len().min(self.batch()));
+            // In transit, because a batch that comes and goes does not change a magazine's count.
+            let transit = self.transits.begin();
+            let accepted = self.magazines.push_batch(some);
+            drop(transit);
+            if !accepted {
+                // Makes room by a spill, or takes another way.
+                self.put(some[0]);
+                objects = &objects[1..];
+                continue;
             }
-            Cores::Portable(shards, _) => shards.census(),
-        };
-        let depot = self.depot.version();
-        (!any && self.depot.is_empty()).then_some((changes, depot))
+            self.events().puts.add(some.len() as u64);
+            objects = rest;
+        }
+        objects.iter().for_each(|&object| self.put(object));
+    }
+
+    /// Splits the right to give an object back in two.
+    pub(crate) fn share(&self, object: NonNull<u8>) {
+        self.loose.share(self.place.slot(object));
+    }
+
+    /// Gives up one half of that right: whether it was the last, so that the caller has it whole.
+    pub(crate) fn unshare(&self, object: NonNull<u8>) -> bool {
+        self.loose.unshare(self.place.slot(object))
+    }
+
+    /// Whether every put is to take the slow path, because somebody waits or the pool closes.
+    fn shut_for_giving(&self, shut: bool) -> Result<(), FenceRefused> {
+        match &self.magazines {
+            Magazines::Rseq(magazines) => magazines.shut_for_giving(shut),
+            Magazines::Portable(magazines, _) => {
+                magazines.shut_for_giving(shut);
+                Ok(())
+            }
+        }
     }
 
     /// Adds one full batch, in use until now, to a private chain.
@@ -293,12 +335,19 @@ impl FreeSlots {
         self.depot.append(chain, slots);
     }
 
-    /// Gives back a whole chain in O(1).
+    /// Gives back a whole chain in O(1), or in O(n) past an attendant.
     pub(crate) fn splice(&self, chain: &mut Chain) {
-        if chain.nodes() > 0 {
-            self.depot.splice(chain);
-            self.waiters.left_many();
+        if chain.nodes() == 0 {
+            return;
         }
+        if let Some(attendant) = &self.attendant {
+            self.visit(chain, |slot| attendant.given_back(self.place.object(slot)));
+        }
+        self.events()
+            .puts
+            .add((chain.nodes() * self.batch()) as u64);
+        self.depot.splice(chain);
+        self.serve_waiters();
     }
 
     /// Shows every slot of a chain.
@@ -312,17 +361,155 @@ impl FreeSlots {
         self.depot.batch()
     }
 
+    /// How many slots there can ever be.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(crate) fn attendant(&self) -> Option<&Attendant> {
+        self.attendant.as_deref()
+    }
+
     pub(crate) fn path(&self) -> Path {
-        match &self.cores {
-            Cores::Rseq { .. } => Path::Rseq,
-            Cores::Portable(_, why) => Path::Portable(*why),
+        match &self.magazines {
+            Magazines::Rseq(_) => Path::Rseq,
+            Magazines::Portable(_, why) => Path::Portable(*why),
         }
     }
 
     pub(crate) fn restarts(&self) -> u64 {
-        match &self.cores {
-            Cores::Rseq { magazines, .. } => magazines.aborts(),
-            Cores::Portable(..) => 0,
+        match &self.magazines {
+            Magazines::Rseq(magazines) => magazines.aborts(),
+            Magazines::Portable(..) => 0,
+        }
+    }
+
+    /// How many slots lie in all places together: exact while nothing moves.
+    pub(crate) fn resident(&self) -> usize {
+        let in_magazines: usize = (0..self.magazines.count())
+            .map(|core| self.magazines.counts(core).resident)
+            .sum();
+        in_magazines + self.loose.len() + self.depot.batches() * self.batch()
+    }
+
+    /// The fewest slots that the depot held, at any withdrawal, since this was last asked.
+    pub(crate) fn take_fewest_in_depot(&self) -> usize {
+        self.depot.take_fewest_batches() * self.batch()
+    }
+
+    /// What is to be counted here; the pool adds the rest.
+    pub(crate) fn statistics(&self, capacity: usize) -> Statistics {
+        let cores: Vec<CoreStatistics> = (0..self.magazines.count())
+            .map(|core| {
+                let fast = self.magazines.counts(core);
+                let events = &self.events[core];
+                CoreStatistics {
+                    gets: fast.gets + events.gets.read(),
+                    puts: fast.puts + events.puts.read(),
+                    refills: events.refills.read(),
+                    spills: events.spills.read(),
+                    steals: events.steals.read(),
+                    misses: events.misses.read(),
+                    waits: events.waits.read(),
+                    resident: fast.resident,
+                }
+            })
+            .collect();
+        let in_depot = self.depot.batches() * self.batch();
+        let loose = self.loose.len();
+        let resident: usize = cores.iter().map(|core| core.resident).sum();
+        let fewest = self.depot.fewest_batches() * self.batch();
+        Statistics {
+            path: self.path(),
+            capacity,
+            in_use: capacity.saturating_sub(resident + in_depot + loose),
+            high_water: capacity.saturating_sub(fewest),
+            in_depot,
+            loose,
+            waiting: self.waiters.len(),
+            restarts: self.restarts(),
+            grown: 0,
+            shrunk: 0,
+            discarded: 0,
+            cores,
+        }
+    }
+
+    /// The counters of the core that this thread runs on.
+    fn events(&self) -> &Events {
+        &self.events[self.magazines.here()]
+    }
+}
+
+impl Magazines {
+    fn count(&self) -> usize {
+        match self {
+            Magazines::Rseq(magazines) => magazines.cpus(),
+            Magazines::Portable(magazines, _) => magazines.count(),
+        }
+    }
+
+    /// The calling thread's; the first for a thread that is not registered.
+    fn here(&self) -> usize {
+        match self {
+            Magazines::Rseq(magazines) => magazines.here().unwrap_or(0),
+            Magazines::Portable(magazines, _) => magazines.here(),
+        }
+    }
+
+    #[inline(always)]
+    fn pop(&self) -> Option<NonNull<u8>> {
+        match self {
+            Magazines::Rseq(magazines) => magazines.access().pop(),
+            Magazines::Portable(magazines, _) => magazines.access().pop(),
+        }
+    }
+
+    #[inline(always)]
+    fn push(&self, object: NonNull<u8>) -> bool {
+        match self {
+            Magazines::Rseq(magazines) => magazines.access().push(object),
+            Magazines::Portable(magazines, _) => magazines.access().push(object),
+        }
+    }
+
+    fn pop_batch(&self, into: &mut [NonNull<u8>]) -> bool {
+        match self {
+            Magazines::Rseq(magazines) => magazines.pop_batch(into),
+            Magazines::Portable(magazines, _) => magazines.pop_batch(into),
+        }
+    }
+
+    fn push_batch(&self, objects: &[NonNull<u8>]) -> bool {
+        match self {
+            Magazines::Rseq(magazines) => magazines.push_batch(objects),
+            Magazines::Portable(magazines, _) => magazines.push_batch(objects),
+        }
+    }
+
+    /// How many were taken, and from which core.
+    fn steal(&self, into: &mut [NonNull<u8>]) -> Result<Option<(usize, usize)>, FenceRefused> {
+        match self {
+            Magazines::Rseq(magazines) => magazines.steal(into),
+            Magazines::Portable(magazines, _) => Ok(magazines.steal(into)),
+        }
+    }
+
+    fn census(&self) -> (bool, u64) {
+        match self {
+            Magazines::Rseq(magazines) => magazines.census(),
+            Magazines::Portable(magazines, _) => magazines.census(),
+        }
+    }
+
+    fn counts(&self, core: usize) -> crate::percpu::MagazineCounts {
+        match self {
+            Magazines::Rseq(magazines) => magazines.counts(core),
+            Magazines::Portable(magazines, _) => magazines.counts(core),
         }
     }
 }
@@ -336,126 +523,4 @@ fn cpus() -> usize {
 #[cfg(loom)]
 fn cpus() -> usize {
     2
-}
-
-/// Counts moves of slots between places: begun and ended.
-#[derive(Debug)]
-struct Transits {
-    begun: AtomicU64,
-    ended: AtomicU64,
-}
-
-impl Default for Transits {
-    fn default() -> Self {
-        Transits {
-            begun: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-        }
-    }
-}
-
-impl Transits {
-    /// Must be called before a slot is taken out of its place; the guard ends the transit, after
-    /// the slot was put in its new place.
-    fn begin(&self) -> Transit<'_> {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        Transit(self)
-    }
-
-    /// How many transits have begun, if all of them had ended at that moment.
-    fn none_under_way(&self) -> Option<u64> {
-        // `ended` first: it never overtakes `begun`, so equality shows a moment with none open.
-        let ended = self.ended.load(Ordering::SeqCst);
-        let begun = self.begun.load(Ordering::SeqCst);
-        (ended == begun).then_some(begun)
-    }
-
-    fn begun(&self) -> u64 {
-        self.begun.load(Ordering::SeqCst)
-    }
-}
-
-/// A transit under way.
-struct Transit<'t>(&'t Transits);
-
-impl Drop for Transit<'_> {
-    fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use loom::sync::Arc;
-
-    fn free(capacity: usize) -> FreeSlots {
-        FreeSlots::new(capacity, Place::nowhere(), true)
-    }
-
-    /// Two slots, two threads that each want one: neither may be refused, wherever the slots lie
-    /// and whatever is in transit.
-    #[test]
-    fn nobody_is_refused_while_a_slot_is_free() {
-        let mut bounded = loom::model::Builder::new();
-        bounded.preemption_bound = Some(3);
-        bounded.check(|| {
-            let free = Arc::new(free(2));
-            let other = Arc::clone(&free);
-            let thread = loom::thread::spawn(move || {
-                let slot = other.take().expect("one slot each");
-                other.put(slot);
-            });
-            let slot = free.take().expect("one slot each");
-            free.put(slot);
-            thread.join().unwrap();
-            let (a, b) = (free.take().unwrap(), free.take().unwrap());
-            assert_ne!(a, b);
-            assert_eq!(free.take(), None);
-        });
-    }
-
-    /// As above with a batch of two: one thread has both slots in transit while the other looks.
-    #[test]
-    fn nobody_is_refused_while_a_batch_is_in_transit() {
-        let mut bounded = loom::model::Builder::new();
-        bounded.preemption_bound = Some(2);
-        bounded.check(|| {
-            let free = Arc::new(free(16));
-            assert_eq!(free.batch(), 2);
-            let held: Vec<_> = (0..14).map(|_| free.take().unwrap()).collect();
-            let other = Arc::clone(&free);
-            let thread = loom::thread::spawn(move || other.take().expect("one slot each").addr());
-            let mine = free.take().expect("one slot each").addr();
-            assert_ne!(thread.join().unwrap(), mine);
-            assert_eq!(free.take(), None);
-            drop(held);
-        });
-    }
-
-    /// A bulk return races with a get: the get is served or refused, and afterwards all is there.
-    #[test]
-    fn a_bulk_return_loses_nothing() {
-        let mut bounded = loom::model::Builder::new();
-        bounded.preemption_bound = Some(3);
-        bounded.check(|| {
-            let free = Arc::new(free(2));
-            let slots = [free.take().unwrap(), free.take().unwrap()];
-            let other = Arc::clone(&free);
-            let thread = loom::thread::spawn(move || {
-                let mut chain = Chain::default();
-                for slot in slots {
-                    other.append(&mut chain, &[other.place.slot(slot)]);
-                }
-                other.splice(&mut chain);
-            });
-            if let Some(slot) = free.take() {
-                free.put(slot);
-            }
-            thread.join().unwrap();
-            let (a, b) = (free.take().unwrap(), free.take().unwrap());
-            assert_ne!(a, b);
-            assert_eq!(free.take(), None);
-        });
-    }
 }

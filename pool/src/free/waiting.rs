@@ -1,18 +1,27 @@
-//! Threads that wait for a slot, and who wakes them.
+//! Threads and tasks that wait for an object: a queue, served in the order of arrival.
 //!
-//! A put must not pay for waiters that are not there. On the rseq path it looks at nothing: the
-//! first waiter shuts all magazines for giving and fences every CPU, so that from then on each put
-//! takes the slow path, leaves its slot where waiters look, and wakes one. On the portable path a
-//! put reads one word that is seldom written.
+//! **No put pays for waiters that are not there.** The first to wait shuts all magazines for
+//! giving, so that from then on each put takes the slow path, looks here, and hands its object to
+//! the head of the queue. The last to leave opens them again.
 //!
-//! **No wake-up is lost.** A waiter announces itself (and shuts the gates), notes `wakes`, looks
-//! everywhere, and sleeps only while `wakes` is unchanged. A giver leaves its slot, then looks for
-//! waiters. Between "leave, then look" and "announce, then look" stands a full barrier on both
-//! sides, so that at least one sees the other; and a giver that sees a waiter changes `wakes`
-//! under the lock that the waiter holds until it sleeps.
+//! **Nobody allocates.** The queue is a doubly linked list through the waiters themselves, which
+//! stand on their threads' stacks or in their futures; all of it is guarded by one mutex, and a
+//! waiter takes itself out before it goes.
 //!
-//! Woken threads compete with those that come running: order of arrival is not kept.
+//! **No wake-up is lost.** A waiter joins the queue (and shuts the magazines), then looks
+//! everywhere and hands what it finds to the head of the queue, itself or another. A giver leaves
+//! its object where all can find it, then looks at the queue, and does the same. Between "leave,
+//! then look" and "join, then look" stands a full barrier on both sides, so that at least one sees
+//! the other.
+//!
+//! **Fairness.** Those that wait are served first come, first served. A get that need not wait may
+//! overtake them if it finds an object on its way to the queue.
 
+use std::cell::UnsafeCell;
+use std::marker::PhantomPinned;
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::task::Waker;
 use std::time::Instant;
 
 use crate::sync::{self, AtomicU32, Condvar, Mutex, Ordering};
@@ -20,114 +29,254 @@ use crate::sync::{self, AtomicU32, Condvar, Mutex, Ordering};
 /// See the module's head.
 #[derive(Debug)]
 pub(crate) struct Waiters {
-    /// Threads between announcing themselves and leaving.
+    /// How many stand in the queue.
     count: AtomicU32,
-    /// Changes whenever something was left for a waiter.
-    wakes: Mutex<u64>,
-    left: Condvar,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    head: *const Waiter,
+    tail: *const Waiter,
+}
+
+// SAFETY: the pointers are followed under the mutex only, to waiters that take themselves out of
+// the queue before they end.
+unsafe impl Send for Queue {}
+
+/// One that waits. It must stay where it is while it stands in the queue.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    /// Everything here is guarded by the queue's mutex.
+    inside: UnsafeCell<Inside>,
+    woken: Condvar,
+    _pinned: PhantomPinned,
+}
+
+#[derive(Debug)]
+struct Inside {
+    before: *const Waiter,
+    after: *const Waiter,
+    state: State,
+    /// A task's; a thread waits for `woken`.
+    task: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Outside,
+    Queued,
+    Given(NonNull<u8>),
+}
+
+// SAFETY: `inside` is touched under the queue's mutex; an object's address may go to any thread
+// (whose type allows that is checked where guards are made).
+unsafe impl Send for Waiter {}
+// SAFETY: as above.
+unsafe impl Sync for Waiter {}
+
+impl Waiter {
+    pub(crate) fn new() -> Self {
+        Waiter {
+            inside: UnsafeCell::new(Inside {
+                before: ptr::null(),
+                after: ptr::null(),
+                state: State::Outside,
+                task: None,
+            }),
+            woken: Condvar::new(),
+            _pinned: PhantomPinned,
+        }
+    }
+}
+
+/// The inside of a waiter.
+///
+/// # Safety
+/// The caller holds the queue's mutex, has no other reference into this waiter's inside, and the
+/// waiter is alive: its own, or one that stands in the queue.
+unsafe fn inside<'q>(waiter: *const Waiter) -> &'q mut Inside {
+    // SAFETY: the caller's promise.
+    unsafe { &mut *(*waiter).inside.get() }
+}
+
+impl Queue {
+    /// # Safety
+    /// `self` is the locked queue; `waiter` is alive, pinned, and stands in no queue.
+    unsafe fn join(&mut self, waiter: *const Waiter) {
+        // SAFETY: the caller's promise; each reference ends before the next begins.
+        unsafe {
+            let new = inside(waiter);
+            new.state = State::Queued;
+            new.before = self.tail;
+            new.after = ptr::null();
+            if self.tail.is_null() {
+                self.head = waiter;
+            } else {
+                inside(self.tail).after = waiter;
+            }
+        }
+        self.tail = waiter;
+    }
+
+    /// # Safety
+    /// `self` is the locked queue, in which `waiter` stands.
+    unsafe fn remove(&mut self, waiter: *const Waiter) {
+        // SAFETY: the caller's promise; neighbours stand in the queue, so they are alive.
+        unsafe {
+            let (before, after) = {
+                let leaving = inside(waiter);
+                (leaving.before, leaving.after)
+            };
+            if before.is_null() {
+                self.head = after;
+            } else {
+                inside(before).after = after;
+            }
+            if after.is_null() {
+                self.tail = before;
+            } else {
+                inside(after).before = before;
+            }
+        }
+    }
 }
 
 impl Waiters {
     pub(crate) fn new() -> Self {
         Waiters {
             count: AtomicU32::new(0),
-            wakes: Mutex::new(0),
-            left: Condvar::new(),
+            queue: Mutex::new(Queue {
+                head: ptr::null(),
+                tail: ptr::null(),
+            }),
         }
     }
 
-    /// Waits until `look` finds something, or until `deadline`. `first` runs when somebody begins
-    /// to wait where nobody waited; `last` when nobody waits any more. Both run under the lock.
-    pub(crate) fn wait<R>(
-        &self,
-        deadline: Option<Instant>,
-        look: impl Fn() -> Option<R>,
-        first: impl Fn(),
-        last: impl Fn(),
-    ) -> Option<R> {
-        let mut wakes = sync::lock(&self.wakes);
+    /// How many wait now.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed) as usize
+    }
+
+    /// Whether anybody waits. To be called after leaving an object by way of an atomic
+    /// read-modify-write.
+    #[inline(always)]
+    pub(crate) fn any(&self) -> bool {
+        sync::full_barrier_after_rmw();
+        self.count.load(Ordering::Relaxed) != 0
+    }
+
+    /// Puts `waiter` at the end of the queue. `first` runs if nobody waited, under the lock. The
+    /// caller must look everywhere then, and must call [`leave`](Self::leave) before the waiter
+    /// ends.
+    pub(crate) fn join(&self, waiter: Pin<&Waiter>, task: Option<Waker>, first: impl FnOnce()) {
+        let mut queue = sync::lock(&self.queue);
+        // SAFETY: the queue is locked; the waiter is pinned, stands in no queue (its one user joins
+        // once) and takes itself out before it ends.
+        unsafe {
+            inside(&raw const *waiter).task = task;
+            queue.join(&raw const *waiter);
+        }
         if self.count.fetch_add(1, Ordering::SeqCst) == 0 {
             first();
         }
+        drop(queue);
         sync::full_barrier();
-        let found = loop {
-            let seen = *wakes;
-            drop(wakes);
-            // Without the lock: looking may spin for a thief, and givers must not wait for us.
-            let found = look();
-            wakes = sync::lock(&self.wakes);
-            if found.is_some() {
-                break found;
+    }
+
+    /// Hands an object to whoever waits longest; gives it back if nobody waits. `last` runs if
+    /// nobody waits any more, under the lock.
+    pub(crate) fn give(&self, object: NonNull<u8>, last: impl FnOnce()) -> Result<(), NonNull<u8>> {
+        let mut queue = sync::lock(&self.queue);
+        let head = queue.head;
+        if head.is_null() {
+            return Err(object);
+        }
+        // SAFETY: the queue is locked, so the head is alive and cannot leave.
+        let task = unsafe {
+            queue.remove(head);
+            let served = inside(head);
+            served.state = State::Given(object);
+            let task = served.task.take();
+            if task.is_none() {
+                (*head).woken.notify_one();
+            }
+            task
+        };
+        self.one_less(last);
+        drop(queue);
+        if let Some(task) = task {
+            task.wake();
+        }
+        Ok(())
+    }
+
+    /// Waits until the waiter was given an object, or until `deadline`, and leaves.
+    pub(crate) fn wait(
+        &self,
+        waiter: Pin<&Waiter>,
+        deadline: Option<Instant>,
+        last: impl FnOnce(),
+    ) -> Option<NonNull<u8>> {
+        let mut queue = sync::lock(&self.queue);
+        loop {
+            // SAFETY: the queue is locked, the waiter is ours.
+            if let State::Given(object) = unsafe { inside(&raw const *waiter).state } {
+                return Some(object);
             }
             if sync::passed(deadline) {
-                break None;
+                break;
             }
-            let mut in_time = true;
-            while *wakes == seen && in_time {
-                (wakes, in_time) = sync::wait(&self.left, wakes, deadline);
+            (queue, _) = sync::wait(&waiter.get_ref().woken, queue, deadline);
+        }
+        // SAFETY: the queue is locked, and the waiter still stands in it.
+        unsafe { queue.remove(&raw const *waiter) };
+        self.one_less(last);
+        None
+    }
+
+    /// The object that the waiter was given, if it was; otherwise `task` is woken when it is.
+    pub(crate) fn poll(&self, waiter: Pin<&Waiter>, task: &Waker) -> Option<NonNull<u8>> {
+        let queue = sync::lock(&self.queue);
+        // SAFETY: the queue is locked, the waiter is ours.
+        let ours = unsafe { inside(&raw const *waiter) };
+        let found = match ours.state {
+            State::Given(object) => {
+                ours.state = State::Outside;
+                Some(object)
             }
-            if !in_time && *wakes == seen {
-                break None;
+            _ => {
+                match &mut ours.task {
+                    Some(known) => known.clone_from(task),
+                    none => *none = Some(task.clone()),
+                }
+                None
             }
         };
-        if self.count.fetch_sub(1, Ordering::SeqCst) == 1 {
-            last();
-        }
-        drop(wakes);
+        drop(queue);
         found
     }
 
-    /// To be called after leaving one slot, by way of an atomic read-modify-write.
-    #[inline(always)]
-    pub(crate) fn left_one(&self) {
-        sync::full_barrier_after_rmw();
-        if self.count.load(Ordering::Relaxed) != 0 {
-            self.wake(false);
+    /// Leaves the queue early; an object that was given meanwhile goes back to the caller.
+    pub(crate) fn leave(&self, waiter: Pin<&Waiter>, last: impl FnOnce()) -> Option<NonNull<u8>> {
+        let mut queue = sync::lock(&self.queue);
+        // SAFETY: the queue is locked, the waiter is ours.
+        match unsafe { inside(&raw const *waiter).state } {
+            State::Outside => None,
+            State::Given(object) => Some(object),
+            State::Queued => {
+                // SAFETY: the queue is locked, and the waiter stands in it.
+                unsafe { queue.remove(&raw const *waiter) };
+                self.one_less(last);
+                None
+            }
         }
     }
 
-    /// To be called after leaving many slots, by way of an atomic read-modify-write.
-    pub(crate) fn left_many(&self) {
-        sync::full_barrier_after_rmw();
-        if self.count.load(Ordering::Relaxed) != 0 {
-            self.wake(true);
+    /// Somebody left the queue, which is locked.
+    fn one_less(&self, last: impl FnOnce()) {
+        if self.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            last();
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn wake(&self, all: bool) {
-        *sync::lock(&self.wakes) += 1;
-        if all {
-            self.left.notify_all();
-        } else {
-            self.left.notify_one();
-        }
-    }
-}
-
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use crate::free::FreeSlots;
-    use crate::slab::Place;
-    use loom::sync::Arc;
-
-    /// One slot, two threads that each wait for it: both are served, nobody sleeps for ever
-    /// (loom reports that as a deadlock).
-    #[test]
-    fn no_wake_up_is_lost() {
-        let mut bounded = loom::model::Builder::new();
-        bounded.preemption_bound = Some(2);
-        bounded.check(|| {
-            let free = Arc::new(FreeSlots::new(1, Place::nowhere(), true));
-            let other = Arc::clone(&free);
-            let thread = loom::thread::spawn(move || {
-                let slot = other.take_or_wait(None).unwrap();
-                other.put(slot);
-            });
-            let slot = free.take_or_wait(None).unwrap();
-            free.put(slot);
-            thread.join().unwrap();
-        });
     }
 }

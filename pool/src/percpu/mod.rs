@@ -3,7 +3,8 @@
 //! Two forms with the same duties, chosen once per pool at run time:
 //! - [`rseq`]: a magazine per CPU, reached by a restartable sequence: no atomic instruction, no
 //!   lock, no call. Linux on x86-64 with glibc 2.35 or newer.
-//! - [`portable`]: a lock-free stack per shard, with plain atomics: everywhere else.
+//! - [`portable`]: a magazine per group of threads, behind a flag that nobody waits for:
+//!   everywhere else.
 
 pub(crate) mod portable;
 #[cfg(all(test, loom))]
@@ -27,20 +28,35 @@ pub(crate) mod rseq;
     not(miri)
 )))]
 pub(crate) mod rseq {
-    use super::{Fallback, FenceRefused};
+    use super::{Fallback, FenceRefused, MagazineCounts};
     use std::ptr::NonNull;
 
     #[derive(Debug)]
     pub(crate) enum Magazines {}
 
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Access {}
+
+    impl Access {
+        pub(crate) fn pop(self) -> Option<NonNull<u8>> {
+            match self {}
+        }
+        pub(crate) fn push(self, _object: NonNull<u8>) -> bool {
+            match self {}
+        }
+    }
+
     impl Magazines {
         pub(crate) fn new(_ceiling: usize) -> Result<Self, Fallback> {
             Err(Fallback::Platform)
         }
-        pub(crate) fn pop(&self) -> Option<NonNull<u8>> {
+        pub(crate) fn access(&self) -> Access {
             match *self {}
         }
-        pub(crate) fn push(&self, _object: NonNull<u8>) -> bool {
+        pub(crate) fn cpus(&self) -> usize {
+            match *self {}
+        }
+        pub(crate) fn here(&self) -> Option<usize> {
             match *self {}
         }
         pub(crate) fn pop_batch(&self, _into: &mut [NonNull<u8>]) -> bool {
@@ -49,10 +65,13 @@ pub(crate) mod rseq {
         pub(crate) fn push_batch(&self, _objects: &[NonNull<u8>]) -> bool {
             match *self {}
         }
-        pub(crate) fn steal(&self, _into: &mut [NonNull<u8>]) -> Result<usize, FenceRefused> {
+        pub(crate) fn steal(
+            &self,
+            _into: &mut [NonNull<u8>],
+        ) -> Result<Option<(usize, usize)>, FenceRefused> {
             match *self {}
         }
-        pub(crate) fn shut_for_giving(&self, _shut: bool) {
+        pub(crate) fn shut_for_giving(&self, _shut: bool) -> Result<(), FenceRefused> {
             match *self {}
         }
         pub(crate) fn census(&self) -> (bool, u64) {
@@ -60,6 +79,31 @@ pub(crate) mod rseq {
         }
         pub(crate) fn aborts(&self) -> u64 {
             match *self {}
+        }
+        pub(crate) fn counts(&self, _cpu: usize) -> MagazineCounts {
+            match *self {}
+        }
+    }
+}
+
+/// What a core's place holds, and what it has served by single gets and puts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct MagazineCounts {
+    pub(crate) resident: usize,
+    pub(crate) gets: u64,
+    pub(crate) puts: u64,
+}
+
+impl MagazineCounts {
+    /// From a magazine's length, its count of single gets and puts, and how many objects came and
+    /// went otherwise: `count = puts + gets` and `length = puts - gets + came - went`.
+    pub(crate) fn derived(length: usize, count: u64, came: u64, went: u64) -> Self {
+        let balance = length as i64 - came as i64 + went as i64;
+        let puts = ((count as i64 + balance) / 2).max(0) as u64;
+        MagazineCounts {
+            resident: length,
+            gets: count.saturating_sub(puts),
+            puts,
         }
     }
 }
@@ -74,7 +118,7 @@ pub(crate) struct FenceRefused;
 pub enum Path {
     /// Restartable sequences: a magazine per CPU, no atomic instruction on get and put.
     Rseq,
-    /// Plain atomics: one compare-and-exchange per get and per put. Says why.
+    /// Plain atomics: one exchange per get and per put. Says why.
     Portable(Fallback),
 }
 

@@ -14,7 +14,7 @@
 //!
 //! # Protocol between local and remote operations
 //!
-//! **Local** (`pop`, `push`, `pop_batch`, `push_batch`), all inside one sequence:
+//! **Local** (`pop`, `push` and their batch forms, in [`sequence`]), all inside one sequence:
 //! 1. read `cpu_id`, check it, find the area;
 //! 2. read the gate (`floor` for taking, `ceiling` for giving);
 //! 3. read `word`, which holds the length; compare with the gate; read or write `objects`;
@@ -56,13 +56,14 @@
 
 mod fence;
 mod registration;
+mod sequence;
 
-use core::arch::asm;
-use core::mem::{offset_of, size_of};
+use core::mem::size_of;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use super::{Fallback, FenceRefused};
+pub(crate) use self::sequence::Access;
+use super::{Fallback, FenceRefused, MagazineCounts};
 
 /// The most objects that one magazine can hold.
 pub(crate) const MAX_CEILING: usize = 64;
@@ -70,7 +71,7 @@ pub(crate) const MAX_CEILING: usize = 64;
 /// No length is above this floor: every taking sequence finds the gate shut.
 const SHUT_FLOOR: u32 = u32::MAX;
 
-/// One CPU's magazine. The sequences below know this layout by `offset_of!`.
+/// One CPU's magazine. The sequences know this layout by `offset_of!`.
 #[repr(C, align(1024))]
 struct Area {
     /// Length and count: see the module's head.
@@ -85,112 +86,56 @@ struct Area {
     thief: AtomicBool,
     /// The objects that lie here: `objects[..length]`, the one given last on top.
     objects: [AtomicPtr<u8>; MAX_CEILING],
+    /// How many objects came by batches, and how many went by batches or thieves: with these, the
+    /// count and the length tell gets from puts.
+    batched_in: AtomicU64,
+    batched_out: AtomicU64,
 }
 
 const AREA_SHIFT: u32 = 10;
 const _: () = assert!(size_of::<Area>() == 1 << AREA_SHIFT);
-/// The abort handler is preceded by this, or the kernel refuses to jump there.
-const SIGNATURE: u32 = 0x5305_3053;
-/// `struct rseq`: the fields that the sequences use.
-const CPU_ID: usize = 4;
-const RSEQ_CS: usize = 8;
 
 const LENGTH_BITS: u32 = 16;
 const LENGTH_MASK: u64 = (1 << LENGTH_BITS) - 1;
 
 /// The magazines of all CPUs.
 pub(crate) struct Magazines {
-    /// Of the thread's `struct rseq` from the thread pointer.
-    rseq_offset: isize,
-    /// `areas[..cpus]`, by CPU; the last one is a header that only counts aborts.
-    areas: Box<[Area]>,
-    /// How many CPUs can ever exist here.
-    cpus: u32,
+    /// Points to `cpus + 1` areas, which these magazines own; the last one is a header that only
+    /// counts aborts.
+    access: Access,
     ceiling: u32,
     /// What an open gate's ceiling is now: `ceiling`, or 0 while somebody waits for a slot.
     open_ceiling: AtomicU32,
 }
 
+// SAFETY: the areas are atomics throughout, shared by all threads as the protocol says.
+unsafe impl Send for Magazines {}
+// SAFETY: as above.
+unsafe impl Sync for Magazines {}
+
 impl std::fmt::Debug for Magazines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Magazines")
-            .field("cpus", &self.cpus)
+            .field("cpus", &self.access.cpus)
             .field("ceiling", &self.ceiling)
             .finish_non_exhaustive()
     }
 }
 
-/// A restartable sequence: the descriptor of the critical section (`struct rseq_cs`), the abort
-/// handler, the opening that publishes the descriptor and finds this CPU's area, then the body,
-/// whose last instruction must be the commit. `75f` refuses: `refuse` runs out of line.
-/// Labels: 77 descriptor, 74 abort, 76 restart, 72 start, 73 after the commit, 79 end. (Labels
-/// made only of 0 and 1 are rejected by rustc.)
-macro_rules! sequence {
-    (refuse: $refuse:literal, $($body:literal),+ $(,)?) => {
-        concat!(
-            ".pushsection __rseq_cs, \"aw\"\n",
-            ".balign 32\n",
-            "77:\n",
-            // version, flags, start_ip, post_commit_offset, abort_ip
-            ".long 0, 0\n",
-            ".quad 72f, 73f - 72f, 74f\n",
-            ".popsection\n",
-            ".pushsection .text.unlikely.tailcut_rseq, \"ax\", @progbits\n",
-            // The signature is dressed as the operand of an undefined instruction (ud1).
-            ".byte 0x0f, 0xb9, 0x3d\n",
-            ".long {signature}\n",
-            "74:\n",
-            // The header lies behind the last CPU's area.
-            "mov {length:e}, {cpus:e}\n",
-            "shl {length}, {area_shift}\n",
-            "lock inc qword ptr [{areas} + {length} + {aborts}]\n",
-            "jmp 76f\n",
-            ".popsection\n",
-            "76:\n",
-            "lea {length}, [rip + 77b]\n",
-            "mov qword ptr fs:[{rseq} + {rseq_cs}], {length}\n",
-            "72:\n",
-            "mov {area:e}, dword ptr fs:[{rseq} + {cpu_id}]\n",
-            "cmp {area:e}, {cpus:e}\n",
-            "jae 75f\n",
-            "shl {area}, {area_shift}\n",
-            "add {area}, {areas}\n",
-            $($body, "\n",)+
-            "73:\n",
-            ".pushsection .text.unlikely.tailcut_rseq, \"ax\", @progbits\n",
-            "75:\n",
-            $refuse, "\n",
-            "jmp 79f\n",
-            ".popsection\n",
-            "79:\n",
-        )
-    };
-}
-
-/// Runs a [`sequence!`] with the operands that all of them share, and those given.
-macro_rules! run {
-    ($magazines:expr, $sequence:expr, $($operands:tt)+) => {
-        asm!(
-            $sequence,
-            length = out(reg) _,
-            area = out(reg) _,
-            areas = in(reg) $magazines.areas.as_ptr(),
-            rseq = in(reg) $magazines.rseq_offset,
-            cpus = in(reg) $magazines.cpus,
-            word = const offset_of!(Area, word),
-            objects = const offset_of!(Area, objects),
-            aborts = const offset_of!(Area, aborts),
-            area_shift = const AREA_SHIFT,
-            cpu_id = const CPU_ID,
-            rseq_cs = const RSEQ_CS,
-            signature = const SIGNATURE,
-            $($operands)+
-            options(nostack),
-        )
-    };
-}
-
 impl Area {
+    fn new(ceiling: u32) -> Self {
+        Area {
+            word: AtomicU64::new(0),
+            floor: AtomicU32::new(0),
+            ceiling: AtomicU32::new(ceiling),
+            aborts: AtomicU64::new(0),
+            thief: AtomicBool::new(false),
+            objects: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+            batched_in: AtomicU64::new(0),
+            batched_out: AtomicU64::new(0),
+        }
+    }
+
     /// Length and count.
     fn word(&self) -> (usize, u64) {
         let word = self.word.load(Ordering::Acquire);
@@ -208,172 +153,72 @@ impl Magazines {
         }
         fence::register().map_err(|_| Fallback::NoFence)?;
         let ceiling = ceiling.clamp(1, MAX_CEILING) as u32;
-        let areas = (0..=cpus)
-            .map(|_| Area {
-                word: AtomicU64::new(0),
-                floor: AtomicU32::new(0),
-                ceiling: AtomicU32::new(ceiling),
-                aborts: AtomicU64::new(0),
-                thief: AtomicBool::new(false),
-                objects: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
-            })
-            .collect();
+        let areas: Box<[Area]> = (0..=cpus).map(|_| Area::new(ceiling)).collect();
         Ok(Magazines {
-            rseq_offset,
-            areas,
-            cpus,
+            access: Access {
+                areas: NonNull::from(Box::leak(areas)).cast(),
+                rseq_offset,
+                cpus,
+            },
             ceiling,
             open_ceiling: AtomicU32::new(ceiling),
         })
     }
 
+    /// What get and put need.
+    #[inline(always)]
+    pub(crate) fn access(&self) -> Access {
+        self.access
+    }
+
+    /// How many CPUs can ever exist here.
+    pub(crate) fn cpus(&self) -> usize {
+        self.access.cpus as usize
+    }
+
+    /// The CPU that this thread runs on, if the thread is registered.
+    pub(crate) fn here(&self) -> Option<usize> {
+        let cpu = registration::current_cpu(self.access.rseq_offset);
+        (cpu < self.access.cpus).then_some(cpu as usize)
+    }
+
+    /// The areas of the CPUs and, last, the header.
+    fn areas(&self) -> &[Area] {
+        // SAFETY: made in `new` with `cpus + 1` areas, freed in `drop` only.
+        unsafe { std::slice::from_raw_parts(self.access.areas.as_ptr(), self.cpus() + 1) }
+    }
+
     fn cpu_areas(&self) -> &[Area] {
-        &self.areas[..self.cpus as usize]
+        &self.areas()[..self.cpus()]
     }
 
-    /// Takes the object that this CPU was given last.
-    #[inline(always)]
-    pub(crate) fn pop(&self) -> Option<NonNull<u8>> {
-        let object: *mut u8;
-        // SAFETY: the sequence follows the protocol above. It reads `cpu_id` and writes `rseq_cs`
-        // of this thread's `struct rseq`, `rseq_offset` being glibc's, the same for every thread;
-        // an unregistered thread fails the bounds check. `cpu < cpus` makes the area one of
-        // `areas`; the length is at most `ceiling` by `push`'s check and above 0 by this one, so
-        // `objects[length - 1]` is in bounds. What the sequence shares is touched by sequences
-        // and, when the protocol gives it the area, by the thief through atomics. No stack is
-        // used, only the declared registers change, and inputs are intact when it restarts.
-        unsafe {
-            run!(
-                self,
-                sequence!(
-                    refuse: "xor {object:e}, {object:e}",
-                    "mov {object:e}, dword ptr [{area} + {floor}]",
-                    "mov {count}, qword ptr [{area} + {word}]",
-                    "movzx {length:e}, {count:x}",
-                    "cmp {length:e}, {object:e}",
-                    "jbe 75f",
-                    "mov {object}, qword ptr [{area} + {length}*8 + {objects} - 8]",
-                    "add {count}, 0xffff",
-                    "mov qword ptr [{area} + {word}], {count}",
-                ),
-                object = out(reg) object,
-                count = out(reg) _,
-                floor = const offset_of!(Area, floor),
-            );
-        }
-        NonNull::new(object)
-    }
-
-    /// Leaves an object with this CPU; `false` when its magazine is full or shut.
-    #[inline(always)]
-    pub(crate) fn push(&self, object: NonNull<u8>) -> bool {
-        // SAFETY: as in `pop`; the length is below `ceiling <= MAX_CEILING` when
-        // `objects[length]` is written, and what lies at or above the length belongs to nobody.
-        unsafe {
-            run!(
-                self,
-                sequence!(
-                    refuse: "jmp {refused}",
-                    "mov {gate:e}, dword ptr [{area} + {ceiling}]",
-                    "mov {count}, qword ptr [{area} + {word}]",
-                    "movzx {length:e}, {count:x}",
-                    "cmp {length:e}, {gate:e}",
-                    "jae 75f",
-                    "mov qword ptr [{area} + {length}*8 + {objects}], {object}",
-                    "add {count}, 0x10001",
-                    "mov qword ptr [{area} + {word}], {count}",
-                ),
-                gate = out(reg) _,
-                count = out(reg) _,
-                object = in(reg) object.as_ptr(),
-                ceiling = const offset_of!(Area, ceiling),
-                // A jump, not a flag to be set and tested. (`pop` cannot do this: stable Rust has
-                // no labels beside outputs yet.)
-                refused = label { return false },
-            );
-        }
+    /// Takes the `into.len()` objects (at least one) that this CPU was given last: all or none.
+    pub(crate) fn pop_batch(&self, into: &mut [NonNull<u8>]) -> bool {
+        let Some(area) = self.access.pop_batch(into) else {
+            return false;
+        };
+        // SAFETY: an area of these magazines.
+        let area = unsafe { area.as_ref() };
+        area.batched_out
+            .fetch_add(into.len() as u64, Ordering::Relaxed);
         true
     }
 
-    /// Takes the `into.len()` objects that this CPU was given last: all, or none and `false`.
-    pub(crate) fn pop_batch(&self, into: &mut [NonNull<u8>]) -> bool {
-        if into.is_empty() {
-            return true;
-        }
-        let left: u64;
-        // SAFETY: as in `pop`. The copy reads `objects[length - size..length]`, in bounds by the
-        // comparison with `size`, none of them null, and writes `into[..size]`, which is this
-        // thread's own: writing it again after a restart does no harm. `left` is set anew by each
-        // restart and is 0 at the commit.
-        unsafe {
-            run!(
-                self,
-                sequence!(
-                    refuse: "mov {left:e}, 1",
-                    "mov {left:e}, dword ptr [{area} + {floor}]",
-                    "movzx {length:e}, word ptr [{area} + {word}]",
-                    "cmp {length:e}, {left:e}",
-                    "jbe 75f",
-                    "sub {length:e}, {size:e}",
-                    "jb 75f",
-                    "lea {length}, [{area} + {length}*8 + {objects}]",
-                    "mov {left:e}, {size:e}",
-                    "78:",
-                    "mov {object}, qword ptr [{length} + {left}*8 - 8]",
-                    "mov qword ptr [{into} + {left}*8 - 8], {object}",
-                    "dec {left:e}",
-                    "jnz 78b",
-                    "sub qword ptr [{area} + {word}], {size}",
-                ),
-                left = out(reg) left,
-                object = out(reg) _,
-                into = in(reg) into.as_mut_ptr(),
-                size = in(reg) into.len(),
-                floor = const offset_of!(Area, floor),
-            );
-        }
-        left == 0
-    }
-
-    /// Leaves all of `objects` with this CPU, or none and `false`.
+    /// Leaves all of `objects` (at least one) with this CPU, or none and `false`.
     pub(crate) fn push_batch(&self, objects: &[NonNull<u8>]) -> bool {
-        if objects.is_empty() {
-            return true;
-        }
-        let left: u64;
-        // SAFETY: as in `push`; `length + size <= ceiling <= MAX_CEILING` by the comparison.
-        unsafe {
-            run!(
-                self,
-                sequence!(
-                    refuse: "mov {left:e}, 1",
-                    "mov {left:e}, dword ptr [{area} + {ceiling}]",
-                    "movzx {length:e}, word ptr [{area} + {word}]",
-                    "sub {left:e}, {length:e}",
-                    "jb 75f",
-                    "cmp {left:e}, {size:e}",
-                    "jb 75f",
-                    "lea {length}, [{area} + {length}*8 + {objects}]",
-                    "mov {left:e}, {size:e}",
-                    "78:",
-                    "mov {object}, qword ptr [{from} + {left}*8 - 8]",
-                    "mov qword ptr [{length} + {left}*8 - 8], {object}",
-                    "dec {left:e}",
-                    "jnz 78b",
-                    "add qword ptr [{area} + {word}], {size}",
-                ),
-                left = out(reg) left,
-                object = out(reg) _,
-                from = in(reg) objects.as_ptr(),
-                size = in(reg) objects.len(),
-                ceiling = const offset_of!(Area, ceiling),
-            );
-        }
-        left == 0
+        let Some(area) = self.access.push_batch(objects) else {
+            return false;
+        };
+        // SAFETY: an area of these magazines.
+        let area = unsafe { area.as_ref() };
+        area.batched_in
+            .fetch_add(objects.len() as u64, Ordering::Relaxed);
+        true
     }
 
     /// Takes up to half of some CPU's objects (at least one, at most `into.len()`), the ones given
-    /// last; returns how many, 0 when every magazine that it could reach was empty.
+    /// last; returns how many and whose, or `None` when every magazine that it could reach was
+    /// empty.
     ///
     /// Cost: about 0.5 us for the fence, and that CPU's gets and puts take the slow path for as
     /// long.
@@ -381,23 +226,25 @@ impl Magazines {
     /// # Errors
     /// The kernel refuses the fence (a sandbox forbade it after the pool was made): what lies in
     /// other cores' magazines is out of reach.
-    pub(crate) fn steal(&self, into: &mut [NonNull<u8>]) -> Result<usize, FenceRefused> {
-        let here = registration::current_cpu(self.rseq_offset);
-        let start = if here < self.cpus { here + 1 } else { 0 };
-        for offset in 0..self.cpus {
-            let cpu = (start + offset) % self.cpus;
-            let area = &self.areas[cpu as usize];
+    pub(crate) fn steal(
+        &self,
+        into: &mut [NonNull<u8>],
+    ) -> Result<Option<(usize, usize)>, FenceRefused> {
+        let start = self.here().map_or(0, |cpu| cpu + 1);
+        for offset in 0..self.cpus() {
+            let cpu = (start + offset) % self.cpus();
+            let area = &self.cpu_areas()[cpu];
             if area.word().0 == 0 || area.thief.swap(true, Ordering::Acquire) {
                 continue;
             }
-            let taken = self.steal_from(cpu, area, into);
+            let taken = self.steal_from(cpu as u32, area, into);
             area.thief.store(false, Ordering::Release);
-            match taken {
-                Ok(0) => {}
-                found => return found,
+            match taken? {
+                0 => {}
+                taken => return Ok(Some((taken, cpu))),
             }
         }
-        Ok(0)
+        Ok(None)
     }
 
     /// Steps 2 to 5 of the remote part; the caller holds the area's `thief` flag.
@@ -420,6 +267,7 @@ impl Magazines {
             }
             // Nobody else stores to the word now: the length alone changes.
             area.word.fetch_sub(taken as u64, Ordering::Release);
+            area.batched_out.fetch_add(taken as u64, Ordering::Relaxed);
             taken
         });
         // Release: a sequence that sees the gate open sees the word, too.
@@ -432,9 +280,12 @@ impl Magazines {
     /// Shuts every magazine for giving, or opens it again. When it returns from shutting, every
     /// push that was under way has committed, and every later one is refused.
     ///
-    /// The caller sees to it that only one thread does this at a time. If the kernel refuses the
-    /// fence, a push under way may commit after the return.
-    pub(crate) fn shut_for_giving(&self, shut: bool) {
+    /// The caller sees to it that only one thread does this at a time.
+    ///
+    /// # Errors
+    /// The kernel refuses the fence: the magazines are shut, but a push that was under way may
+    /// commit after the return.
+    pub(crate) fn shut_for_giving(&self, shut: bool) -> Result<(), FenceRefused> {
         let ceiling = if shut { 0 } else { self.ceiling };
         self.open_ceiling.store(ceiling, Ordering::Relaxed);
         for area in self.cpu_areas() {
@@ -447,8 +298,9 @@ impl Magazines {
             area.thief.store(false, Ordering::Release);
         }
         if shut {
-            let _ = fence::restart_all_sequences();
+            fence::restart_all_sequences().map_err(|_| FenceRefused)?;
         }
+        Ok(())
     }
 
     /// Whether any object lies here, and a number that differs after any single get or put: two
@@ -463,7 +315,24 @@ impl Magazines {
 
     /// How often a sequence was restarted by the kernel.
     pub(crate) fn aborts(&self) -> u64 {
-        let header = &self.areas[self.cpus as usize];
-        header.aborts.load(Ordering::Relaxed)
+        self.areas()[self.cpus()].aborts.load(Ordering::Relaxed)
+    }
+
+    /// What one CPU's magazine holds, and how many single gets and puts it has served. Exact while
+    /// nobody uses the magazine; otherwise a batch on its way may be missing on one side.
+    pub(crate) fn counts(&self, cpu: usize) -> MagazineCounts {
+        let area = &self.cpu_areas()[cpu];
+        let came = area.batched_in.load(Ordering::Relaxed);
+        let went = area.batched_out.load(Ordering::Relaxed);
+        let (length, count) = area.word();
+        MagazineCounts::derived(length, count, came, went)
+    }
+}
+
+impl Drop for Magazines {
+    fn drop(&mut self) {
+        let areas = std::ptr::slice_from_raw_parts_mut(self.access.areas.as_ptr(), self.cpus() + 1);
+        // SAFETY: leaked from such a box in `new`; nobody uses the pool any more.
+        drop(unsafe { Box::from_raw(areas) });
     }
 }

@@ -1,0 +1,74 @@
+//! Whoever looks at each object as it is taken and given back: checks, and cleaning on return.
+//!
+//! A pool with an attendant has no fast path at all: every get and put goes out of line and past
+//! it. So a pool without one pays nothing, not even a test.
+
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use crate::checks::{Checks, Ledger};
+use crate::free::Site;
+use crate::slab::Place;
+
+/// What is done to an object when it is given back, its type forgotten.
+pub(crate) type OnReturn = Arc<dyn Fn(NonNull<u8>) + Send + Sync>;
+
+/// See the module's head.
+pub(crate) struct Attendant {
+    on_return: Option<OnReturn>,
+    ledger: Option<Ledger>,
+}
+
+impl fmt::Debug for Attendant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Attendant").finish_non_exhaustive()
+    }
+}
+
+impl Attendant {
+    /// An attendant, if there is anything to do. `slots` and `object_bytes` describe the slab.
+    pub(crate) fn new(
+        on_return: Option<OnReturn>,
+        checks: Option<Checks>,
+        place: Place,
+        slots: usize,
+        object_bytes: usize,
+    ) -> Option<Box<Self>> {
+        if on_return.is_none() && checks.is_none() {
+            return None;
+        }
+        Some(Box::new(Attendant {
+            on_return,
+            ledger: checks.map(|checks| Ledger::new(checks, place, slots, object_bytes)),
+        }))
+    }
+
+    /// An object was made in its slot.
+    pub(crate) fn made(&self, object: NonNull<u8>) {
+        if let Some(ledger) = &self.ledger {
+            ledger.made(object);
+        }
+    }
+
+    /// An object was taken, by a get at `site`.
+    pub(crate) fn taken(&self, object: NonNull<u8>, site: Site) {
+        if let Some(ledger) = &self.ledger {
+            ledger.taken(object, site);
+        }
+    }
+
+    /// An object is about to be given back.
+    pub(crate) fn given_back(&self, object: NonNull<u8>) {
+        if let Some(ledger) = &self.ledger {
+            ledger.given_back(object);
+        }
+        if let Some(on_return) = &self.on_return {
+            on_return(object);
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> Option<&Ledger> {
+        self.ledger.as_ref()
+    }
+}

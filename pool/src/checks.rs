@@ -1,0 +1,243 @@
+//! Checked pools: who holds which object, since when, and what was done wrong with it.
+//!
+//! For development, tests, and a service that loses objects. A checked pool keeps a record per
+//! object and a canary behind it, and costs some hundred nanoseconds per get and put; it behaves
+//! as any other pool otherwise, so that one line of the builder turns the checks on.
+//!
+//! What is found:
+//! - an object given back twice, or one that is not this pool's (by way of the raw API,
+//!   [`Pool::from_raw`](crate::Pool::from_raw)): panic at the second return;
+//! - a write beyond an object's end (by unsafe code): panic when the object is next given back or
+//!   taken, naming who held it last;
+//! - objects that were never given back: [`Pool::in_use`](crate::Pool::in_use) lists them at any
+//!   time, with their owners' threads and call sites, and what is left when the pool ends is
+//!   reported.
+//!
+//! A free object is not overwritten with a pattern, as an allocator's debug mode would do: it is
+//! alive, and keeps its buffers. To see use after return, poison it yourself where its type allows
+//! ([`Builder::on_return`](crate::Builder::on_return)).
+
+use std::fmt;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use crate::free::Site;
+use crate::slab::Place;
+use crate::sync::Plain;
+
+/// Turns checks on: see [`Builder::checked`](crate::Builder::checked).
+#[derive(Clone, Default)]
+pub struct Checks {
+    on_leak: Option<OnLeak>,
+}
+
+/// Called with what is still in use when a checked pool ends.
+type OnLeak = Arc<dyn Fn(&[InUse]) + Send + Sync>;
+
+impl Checks {
+    /// All checks. Objects still in use when the pool ends are reported to the `log` facade, as one
+    /// error each, if the feature `log` is on.
+    #[must_use]
+    pub fn new() -> Self {
+        Checks::default()
+    }
+
+    /// Calls `report` with the objects still in use when the pool ends, instead.
+    #[must_use]
+    pub fn on_leak(mut self, report: impl Fn(&[InUse]) + Send + Sync + 'static) -> Self {
+        self.on_leak = Some(Arc::new(report));
+        self
+    }
+}
+
+impl fmt::Debug for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checks").finish_non_exhaustive()
+    }
+}
+
+/// An object in use, of a checked pool.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct InUse {
+    /// Which one: 0 for the object that was made first.
+    pub object: usize,
+    /// Where it was taken.
+    pub site: &'static Location<'static>,
+    /// The thread that took it.
+    pub thread: ThreadId,
+    /// That thread's name, if it has one.
+    pub thread_name: Option<String>,
+    /// For how long it has been in use.
+    pub held_for: Duration,
+}
+
+impl fmt::Display for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InUse {
+            object,
+            site,
+            thread,
+            thread_name,
+            held_for,
+        } = self;
+        let name = thread_name.as_deref().unwrap_or("without a name");
+        write!(
+            f,
+            "object {object}: taken at {site} by thread {name} ({thread:?}), in use for {held_for:?}"
+        )
+    }
+}
+
+/// The records of one checked pool.
+pub(crate) struct Ledger {
+    checks: Checks,
+    place: Place,
+    /// From an object's end to the next slot: the canary.
+    canary: std::ops::Range<usize>,
+    records: Box<[Plain<Record>]>,
+}
+
+#[derive(Debug, Clone)]
+enum Record {
+    /// In nobody's hands; who had it last.
+    Free(Option<Taken>),
+    Taken(Taken),
+}
+
+#[derive(Debug, Clone)]
+struct Taken {
+    site: Site,
+    thread: ThreadId,
+    thread_name: Option<String>,
+    at: Instant,
+}
+
+const CANARY: u8 = 0xC5;
+
+/// How many unused bytes a checked pool wants behind each object.
+pub(crate) const MARGIN: usize = 1;
+
+impl Ledger {
+    pub(crate) fn new(checks: Checks, place: Place, slots: usize, object_bytes: usize) -> Self {
+        Ledger {
+            checks,
+            place,
+            canary: object_bytes..place.stride(),
+            records: (0..slots).map(|_| Plain::new(Record::Free(None))).collect(),
+        }
+    }
+
+    fn record(&self, object: NonNull<u8>) -> (usize, &Plain<Record>) {
+        let address = object.as_ptr().addr();
+        let Some(slot) = self.place.slot_at(address, self.records.len()) else {
+            panic!("{address:#x} is not the address of an object of this pool");
+        };
+        let ordinal = self.place.spacing().index(slot) as usize;
+        (ordinal, &self.records[ordinal])
+    }
+
+    pub(crate) fn made(&self, object: NonNull<u8>) {
+        for offset in self.canary.clone() {
+            // SAFETY: between the object's end and the next slot; nobody's but ours.
+            unsafe { object.add(offset).write_volatile(CANARY) };
+        }
+    }
+
+    pub(crate) fn taken(&self, object: NonNull<u8>, site: Site) {
+        let (ordinal, record) = self.record(object);
+        let mut record = record.lock();
+        self.check_canary(object, ordinal, &record);
+        if let Record::Taken(holder) = &*record {
+            panic!("object {ordinal} was handed out twice: {holder}");
+        }
+        let thread = thread::current();
+        *record = Record::Taken(Taken {
+            site,
+            thread: thread.id(),
+            thread_name: thread.name().map(str::to_owned),
+            at: Instant::now(),
+        });
+    }
+
+    pub(crate) fn given_back(&self, object: NonNull<u8>) {
+        let (ordinal, record) = self.record(object);
+        let mut record = record.lock();
+        self.check_canary(object, ordinal, &record);
+        match &*record {
+            Record::Taken(holder) => *record = Record::Free(Some(holder.clone())),
+            Record::Free(Some(last)) => {
+                panic!("object {ordinal} was given back twice; it was last {last}")
+            }
+            Record::Free(None) => {
+                panic!("object {ordinal} was given back, but has never been taken")
+            }
+        }
+    }
+
+    fn check_canary(&self, object: NonNull<u8>, ordinal: usize, record: &Record) {
+        let end = self.canary.start;
+        let spoilt = self.canary.clone().find(|&offset| {
+            // SAFETY: as in `made`.
+            unsafe { object.add(offset).read_volatile() != CANARY }
+        });
+        if let Some(offset) = spoilt {
+            // Once is enough: the next user is not to blame.
+            self.made(object);
+            let who = match record {
+                Record::Taken(holder) | Record::Free(Some(holder)) => holder.to_string(),
+                Record::Free(None) => "never taken".to_owned(),
+            };
+            panic!(
+                "somebody wrote {} bytes beyond the end of object {ordinal}; it was last {who}",
+                offset - end + 1
+            );
+        }
+    }
+
+    /// Every object in use, the one taken first at the head.
+    pub(crate) fn in_use(&self) -> Vec<InUse> {
+        let mut all: Vec<(Instant, InUse)> = Vec::new();
+        for (object, record) in self.records.iter().enumerate() {
+            if let Record::Taken(taken) = &*record.lock() {
+                all.push((
+                    taken.at,
+                    InUse {
+                        object,
+                        site: taken.site,
+                        thread: taken.thread,
+                        thread_name: taken.thread_name.clone(),
+                        held_for: taken.at.elapsed(),
+                    },
+                ));
+            }
+        }
+        all.sort_by_key(|(at, _)| *at);
+        all.into_iter().map(|(_, object)| object).collect()
+    }
+
+    /// The pool ends: whatever is still in use is lost.
+    pub(crate) fn report_leaks(&self) {
+        let left = self.in_use();
+        if left.is_empty() {
+            return;
+        }
+        match &self.checks.on_leak {
+            Some(report) => report(&left),
+            None => left.iter().for_each(|object| {
+                crate::log_line!(error, "a pool ended with {object}");
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.thread_name.as_deref().unwrap_or("without a name");
+        let (site, thread) = (self.site, self.thread);
+        write!(f, "taken at {site} by thread {name} ({thread:?})")
+    }
+}

@@ -1,0 +1,87 @@
+//! A view of an object in use: a part of it, or it as a trait object.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+use super::Guard;
+use crate::free::FreeSlots;
+
+/// A guard of some view of an object, from [`Guard::map`]. It does not know its pool's type of
+/// object, so that `MappedGuard<dyn Trait>`s of several pools can lie in one collection.
+#[must_use = "the object goes back to the pool at once if the guard is not kept"]
+pub struct MappedGuard<'p, U: ?Sized> {
+    view: NonNull<U>,
+    held: Held<'p>,
+    /// The guard may use the view mutably, and drops nothing of its own.
+    _view: PhantomData<&'p mut U>,
+}
+
+/// An object that is given back on drop, its type forgotten.
+pub(super) struct Held<'p> {
+    pub(super) object: NonNull<u8>,
+    pub(super) free: &'p FreeSlots,
+}
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.free.put(self.object);
+    }
+}
+
+impl<'p, U: ?Sized> MappedGuard<'p, U> {
+    pub(super) fn new<T>(guard: Guard<'p, T>, view: impl FnOnce(&mut T) -> &mut U) -> Self {
+        let free = guard.free();
+        let mut object = guard.into_object();
+        let held = Held {
+            object: object.cast(),
+            free,
+        };
+        // SAFETY: the guard owned the object, and `held` does now; if `view` panics it goes back.
+        let view = NonNull::from(view(unsafe { object.as_mut() }));
+        MappedGuard {
+            view,
+            held,
+            _view: PhantomData,
+        }
+    }
+
+    /// A guard of a part of the view, or of another view of it.
+    pub fn map<V: ?Sized>(
+        mut guard: Self,
+        view: impl FnOnce(&mut U) -> &mut V,
+    ) -> MappedGuard<'p, V> {
+        let view = NonNull::from(view(&mut guard));
+        MappedGuard {
+            view,
+            held: guard.held,
+            _view: PhantomData,
+        }
+    }
+}
+
+impl<U: ?Sized> Deref for MappedGuard<'_, U> {
+    type Target = U;
+
+    #[inline]
+    fn deref(&self) -> &U {
+        // SAFETY: the view lies in the object that `held` owns, and was made from the only
+        // reference to it.
+        unsafe { self.view.as_ref() }
+    }
+}
+
+impl<U: ?Sized> DerefMut for MappedGuard<'_, U> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut U {
+        // SAFETY: as in `deref`; `&mut self` makes the access the only one.
+        unsafe { self.view.as_mut() }
+    }
+}
+
+// SAFETY: the view is all that can be reached (hence `U: Send`); giving back may touch the whole
+// object (`Builder::on_return`), whose type was `Send` when the guard was mapped.
+unsafe impl<U: ?Sized + Send> Send for MappedGuard<'_, U> {}
+// SAFETY: `&MappedGuard` gives `&U`.
+unsafe impl<U: ?Sized + Sync> Sync for MappedGuard<'_, U> {}

@@ -1,0 +1,80 @@
+//! The memory under a slab: one range of addresses, taken at build and kept till the end.
+//!
+//! On Linux it is mapped directly. The range has room for as many objects as the pool may ever
+//! hold, so that growing moves nothing; what is not used yet is reserved only (no access, no
+//! charge), and pages whose objects were dropped go back to the system. A range of 2 MiB or more
+//! is aligned for huge pages and asks the kernel for them: at 120,000 live orders, 4 KiB pages
+//! miss the TLB on each object. Elsewhere the global allocator gives the whole range.
+//!
+//! **Cost**: system calls at build, on growing and on giving back; none on get and put.
+
+#[cfg(target_os = "linux")]
+#[path = "memory/mapped.rs"]
+mod range;
+#[cfg(not(target_os = "linux"))]
+#[path = "memory/allocated.rs"]
+mod range;
+
+pub(crate) use self::range::Memory;
+
+/// Which pages a pool's objects are to lie on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HugePages {
+    /// Asks the kernel for transparent huge pages (`madvise(MADV_HUGEPAGE)`) if the objects take
+    /// 2 MiB or more. Advice only: it may be off, and pages may come later or never.
+    #[default]
+    Advise,
+    /// Reserved huge pages (`mmap(MAP_HUGETLB)`), or as [`Advise`](Self::Advise) if the system has
+    /// too few.
+    Prefer,
+    /// Reserved huge pages, or no pool.
+    Require,
+    /// The system's base pages.
+    Never,
+}
+
+/// On which NUMA node a pool's objects are to lie.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Node {
+    /// The kernel's policy: mostly the node of the thread that builds the pool, which touches
+    /// each object first. Bind that thread to place the pool.
+    #[default]
+    FirstTouch,
+    /// This node only, whoever builds the pool (`mbind(MPOL_BIND)`): for a pool per node.
+    Number(u32),
+    /// Page by page over all nodes (`mbind(MPOL_INTERLEAVE)`): for objects that all nodes use.
+    Interleaved,
+}
+
+/// Which pages a pool's objects lie on: see [`Pool::pages`](crate::Pool::pages).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pages {
+    /// The system's base pages.
+    Base,
+    /// The kernel was asked for transparent huge pages and said yes; `AnonHugePages` in
+    /// `/proc/self/smaps` tells how many it gave.
+    Advised,
+    /// Reserved huge pages.
+    Huge,
+}
+
+/// What memory a pool wants.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Wishes {
+    pub(crate) huge: HugePages,
+    pub(crate) node: Node,
+    pub(crate) locked: bool,
+}
+
+/// What cannot be had.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    Memory,
+    HugePages,
+    Node(u32, std::io::Error),
+    Lock(std::io::Error),
+}
+
+/// A huge page, and the size from which they are worth asking for.
+pub(crate) const HUGE_PAGE: usize = 2 << 20;
