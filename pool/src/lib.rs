@@ -76,5 +76,5 @@ pub use guard::Guard;
 pub use overload::{Refuse, Wait};
 pub use percpu::{Fallback, Path};
 pub use pool::{Exhausted, Pool};
-pub use recycle::{AsIs, ByTrait, Recycle, Recycler, With};
+pub use recycle::{AsIs, ByTrait, KeepVec, Recycle, Recycler, ReusableIf, With, Within};
 pub use window::Window;
