@@ -77,4 +77,6 @@ pub use overload::{Refuse, Wait};
 pub use percpu::{Fallback, Path};
 pub use pool::{Exhausted, Pool};
 pub use recycle::{AsIs, ByTrait, KeepVec, Recycle, Recycler, ReusableIf, With, Within};
+#[cfg(feature = "zeroize")]
+pub use recycle::{Wiped, wipe};
 pub use window::Window;

@@ -16,9 +16,13 @@ mod keep_vec;
 mod locks;
 mod plain;
 mod strategies;
+#[cfg(feature = "zeroize")]
+mod wipe;
 
 pub use keep_vec::KeepVec;
 pub use strategies::{AsIs, ByTrait, ReusableIf, With, Within};
+#[cfg(feature = "zeroize")]
+pub use wipe::{Wiped, wipe};
 
 /// Makes a used object ready for the next user: a pool's strategy.
 ///

@@ -377,3 +377,28 @@ fn an_object_whose_recycling_panicked_is_replaced_by_a_new_one() {
     assert!(catch_unwind(AssertUnwindSafe(|| drop(pool.try_get()))).is_err());
     assert_eq!(*pool.try_get().unwrap(), 2);
 }
+
+#[cfg(feature = "zeroize")]
+#[test]
+fn a_wiped_object_keeps_its_capacity_and_nothing_else() {
+    let pool = Pool::builder(|| (0_u64, Vec::<u8>::with_capacity(64)))
+        .recycler(tailcut_pool::Wiped)
+        .capacity(1)
+        .build()
+        .unwrap();
+    let mut session = pool.try_get().unwrap();
+    session.0 = 7;
+    session.1.resize(64, 0xAA);
+    drop(session);
+    let spent = spent(|| {
+        let mut session = pool.try_get().unwrap();
+        assert_eq!(
+            (session.0, session.1.len(), session.1.capacity()),
+            (0, 0, 64)
+        );
+        // SAFETY: the whole capacity was written above.
+        unsafe { session.1.set_len(64) };
+        assert_eq!(session.1[..], [0; 64]);
+    });
+    assert_eq!(spent, meter::Counts::default());
+}

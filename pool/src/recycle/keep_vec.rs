@@ -228,6 +228,16 @@ impl<T: PartialEq> PartialEq for KeepVec<T> {
 
 impl<T: Eq> Eq for KeepVec<T> {}
 
+/// Wipes the live elements and the kept ones, and leaves all of them kept.
+#[cfg(feature = "zeroize")]
+impl<T: zeroize::Zeroize> zeroize::Zeroize for KeepVec<T> {
+    fn zeroize(&mut self) {
+        self.elements.iter_mut().zeroize();
+        self.elements.spare_capacity_mut().zeroize();
+        self.live = 0;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
