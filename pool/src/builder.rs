@@ -10,7 +10,7 @@ use crate::maker::Maker;
 use crate::memory::{HugePages, Node, Wishes};
 use crate::overload::{Grow, Refuse, Wait};
 use crate::pool::Pool;
-use crate::recycle::{AsIs, ByTrait, Recycler, With};
+use crate::recycle::{AsIs, ByTrait, Recycler, ReusableIf, With};
 
 /// Describes a [`Pool`]: begin with [`Pool::builder`], end with [`build`](Builder::build).
 #[derive(Debug, Clone)]
@@ -139,7 +139,7 @@ impl<F, R, O> Builder<F, R, O> {
         F: Maker<T>,
         G: Fn(&mut T),
     {
-        self.recycler(With::new(recycle))
+        self.recycler(With(recycle))
     }
 
     /// Leaves each object as its last user left it.
@@ -147,11 +147,26 @@ impl<F, R, O> Builder<F, R, O> {
         self.recycler(AsIs)
     }
 
-    /// Recycles by a strategy: see [`recycle`](crate::recycle).
+    /// Recycles by a strategy: one of this crate's or your own [`Recycler`].
     pub fn recycler<S>(self, recycler: S) -> Builder<F, S, O> {
         Builder {
             make: self.make,
             recycler,
+            plan: self.plan,
+            overload: self.overload,
+        }
+    }
+
+    /// Uses only objects that `reusable` accepts when they are next taken; the others are discarded
+    /// and replaced by new ones: see [`ReusableIf`].
+    pub fn reusable_if<T, P>(self, reusable: P) -> Builder<F, ReusableIf<R, P>, O>
+    where
+        F: Maker<T>,
+        P: Fn(&T) -> bool,
+    {
+        Builder {
+            make: self.make,
+            recycler: ReusableIf::new(self.recycler, reusable),
             plan: self.plan,
             overload: self.overload,
         }
@@ -184,6 +199,19 @@ impl<F, R, O> Builder<F, R, O> {
             clean(unsafe { object.cast::<T>().as_mut() });
         }));
         self
+    }
+}
+
+#[cfg(feature = "zeroize")]
+impl<F, R, O> Builder<F, R, O> {
+    /// Wipes each object when it is given back (feature `zeroize`), for secrets that must not stay
+    /// in memory: [`on_return`](Self::on_return) with [`wipe`](crate::wipe), at the same cost.
+    pub fn wipe_on_return<T>(self) -> Self
+    where
+        F: Maker<T>,
+        T: zeroize::Zeroize,
+    {
+        self.on_return(crate::wipe::<T>)
     }
 }
 

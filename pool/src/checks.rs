@@ -25,8 +25,8 @@ use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use crate::free::Site;
+use crate::plain::Plain;
 use crate::slab::Place;
-use crate::sync::Plain;
 
 /// Turns checks on: see [`Builder::checked`](crate::Builder::checked).
 #[derive(Clone, Default)]

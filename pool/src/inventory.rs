@@ -10,10 +10,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 
+use crate::counter::Counter;
 use crate::maker::sealed::Sealed;
 use crate::memory::Pages;
-use crate::slab::{Place, Slab};
-use crate::sync::{Counter, Plain, PlainGuard};
+use crate::plain::{Plain, PlainGuard};
+use crate::slab::Slab;
 
 /// What makes the objects, once the type of the maker is forgotten.
 type Make<T> = Box<dyn Sealed<T> + Send>;
@@ -199,10 +200,6 @@ impl<T> Inventory<T> {
     /// Objects made since the build, dropped by shrinking, discarded.
     pub(crate) fn changes(&self) -> [u64; 3] {
         [&self.grown, &self.shrunk, &self.discarded].map(Counter::read)
-    }
-
-    pub(crate) fn place(&self) -> Place {
-        self.slab.place()
     }
 
     pub(crate) fn pages(&self) -> Pages {

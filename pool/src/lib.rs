@@ -61,6 +61,7 @@
 mod attendant;
 mod builder;
 pub mod checks;
+mod counter;
 pub mod decay;
 mod fallback;
 mod free;
@@ -71,6 +72,7 @@ mod memory;
 pub mod meter;
 mod overload;
 mod percpu;
+mod plain;
 mod pool;
 mod probes;
 mod recycle;
@@ -91,7 +93,9 @@ pub use memory::{HugePages, Node, Pages};
 pub use overload::{Grow, Refuse, Wait};
 pub use percpu::{Fallback, Path};
 pub use pool::{Exhausted, Pool};
-pub use recycle::{AsIs, ByTrait, Recycle, Recycler, With};
+pub use recycle::{AsIs, ByTrait, KeepVec, Recycle, Recycler, ReusableIf, With, Within};
+#[cfg(feature = "zeroize")]
+pub use recycle::{Wiped, wipe};
 pub use statistics::{CoreStatistics, Statistics};
 pub use waiting::GetAsync;
 pub use window::Window;

@@ -71,8 +71,9 @@ where
 {
     unsafe fn make_at(&mut self, mut slot: NonNull<MaybeUninit<T>>) {
         // SAFETY: the caller's promise.
+        let memory = unsafe { slot.as_mut() };
         let slot = Slot {
-            memory: unsafe { slot.as_mut() },
+            memory,
             only: PhantomData,
         };
         // What comes back can only be this slot, filled: `'s` is any lifetime, and invariant.

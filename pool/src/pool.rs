@@ -371,11 +371,7 @@ impl<T, R, O> Pool<T, R, O> {
     pub fn statistics(&self) -> Statistics {
         let stock = self.stock.get();
         let mut statistics = stock.free().statistics(self.capacity());
-        [
-            statistics.grown,
-            statistics.shrunk,
-            statistics.discarded,
-        ] = stock.inventory().changes();
+        [statistics.grown, statistics.shrunk, statistics.discarded] = stock.inventory().changes();
         statistics
     }
 

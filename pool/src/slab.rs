@@ -150,20 +150,21 @@ impl<T> Slab<T> {
             return Err(too_large());
         }
         let committed = stride * layout.expected;
-        let memory = Memory::new(bytes, committed, align, layout.wishes).map_err(|refused| {
-            match refused {
-                Refused::Memory => BuildError::OutOfMemory { bytes: committed },
-                Refused::HugePages => BuildError::NoHugePages { bytes },
-                Refused::Node(node, why) => BuildError::NoNode {
-                    node,
-                    why: why.to_string(),
+        let memory =
+            Memory::new(bytes, committed, align, layout.wishes).map_err(
+                |refused| match refused {
+                    Refused::Memory => BuildError::OutOfMemory { bytes: committed },
+                    Refused::HugePages => BuildError::NoHugePages { bytes },
+                    Refused::Node(node, why) => BuildError::NoNode {
+                        node,
+                        why: why.to_string(),
+                    },
+                    Refused::Lock(why) => BuildError::NotLocked {
+                        bytes: committed,
+                        why: why.to_string(),
+                    },
                 },
-                Refused::Lock(why) => BuildError::NotLocked {
-                    bytes: committed,
-                    why: why.to_string(),
-                },
-            }
-        })?;
+            )?;
         let place = Place {
             start: memory.start(),
             spacing: Spacing::new((stride / LINE) as u32),
@@ -267,7 +268,10 @@ mod tests {
         let place = slab.place();
         for ordinal in 0..4 {
             let address = slab.object(ordinal).as_ptr().addr();
-            assert_eq!(place.slot_at(address, 4), Some(place.spacing().slot(ordinal)));
+            assert_eq!(
+                place.slot_at(address, 4),
+                Some(place.spacing().slot(ordinal))
+            );
             assert_eq!(place.slot_at(address + 64, 4), None);
         }
         assert_eq!(place.slot_at(slab.object(3).as_ptr().addr(), 3), None);

@@ -2,7 +2,8 @@
 //!
 //! No other module of the crate names `std::sync::atomic`, so that what loom checks is what ships.
 //! The exceptions are [`crate::percpu::rseq`], whose memory is shared with assembly that loom
-//! cannot see (its protocol has a model of its own), and [`crate::meter`], which is per thread.
+//! cannot see (its protocol has a model of its own); [`crate::meter`], which is per thread; and
+//! [`crate::counter`] and [`crate::plain`], on which no decision about a free object rests.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
@@ -39,26 +40,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-/// A mutex that is never loom's, for what is done rarely and never while others race: models stay
-/// small. Its holder leaves nothing half-done when it panics.
-#[derive(Debug)]
-pub(crate) struct Plain<T>(std::sync::Mutex<T>);
-
-/// Holds a [`Plain`].
-pub(crate) type PlainGuard<'m, T> = std::sync::MutexGuard<'m, T>;
-
-impl<T> Plain<T> {
-    pub(crate) fn new(value: T) -> Self {
-        Plain(std::sync::Mutex::new(value))
-    }
-
-    pub(crate) fn lock(&self) -> PlainGuard<'_, T> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
 }
 
 /// Whether `deadline` has passed. Under loom there is no time.
@@ -159,50 +140,3 @@ impl<T: Copy> OwnedCell<T> {
 unsafe impl<T: Copy> Sync for OwnedCell<T> {}
 // SAFETY: as above.
 unsafe impl<T: Copy> Send for OwnedCell<T> {}
-
-/// A number that is counted for people to read. No decision about an object rests on it, so it is
-/// never loom's: models stay small.
-#[derive(Debug, Default)]
-pub(crate) struct Counter(std::sync::atomic::AtomicU64);
-
-impl Counter {
-    pub(crate) fn starting_at(value: u64) -> Self {
-        Counter(std::sync::atomic::AtomicU64::new(value))
-    }
-
-    #[inline]
-    pub(crate) fn add(&self, n: u64) {
-        self.0.fetch_add(n, std::sync::atomic::Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn add_one(&self) {
-        self.add(1);
-    }
-
-    /// Returns what is left.
-
-    #[inline]
-    pub(crate) fn subtract(&self, n: u64) -> u64 {
-        let before = self.0.fetch_sub(n, std::sync::atomic::Ordering::Relaxed);
-        before.wrapping_sub(n)
-    }
-
-    /// Lowers the number to `value` if it is above.
-    #[inline]
-    pub(crate) fn at_most(&self, value: u64) {
-        if self.read() > value {
-            self.0.fetch_min(value, std::sync::atomic::Ordering::Relaxed);
-        }
-    }
-
-    /// Sets the number and returns the one before.
-    pub(crate) fn replace(&self, value: u64) -> u64 {
-        self.0.swap(value, std::sync::atomic::Ordering::Relaxed)
-    }
-
-    #[inline]
-    pub(crate) fn read(&self) -> u64 {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
-    }
-}

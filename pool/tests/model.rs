@@ -33,7 +33,7 @@ proptest! {
     #[test]
     fn the_pool_behaves_as_a_set(capacity in 1_usize..200, portable: bool, steps in steps()) {
         let mut next = 0_usize;
-        let builder = Pool::builder(|| {
+        let builder = Pool::builder(move || {
             next += 1;
             next - 1
         });

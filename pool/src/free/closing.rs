@@ -15,9 +15,9 @@
 //!    closer or the last late put, frees the pool.
 //!
 //! So a put on the fast path touches nothing of the pool after its commit, and a put on the slow
-//! path nothing after `left`: either may be followed at once by the end of the pool. Both orders
-//! of "enter, then look at `closed`" and "set `closed`, then look at `entered`" are sequentially
-//! consistent, so at least one side sees the other. A loom model is at the foot of `free`.
+//! path nothing after `left`: either may be followed at once by the end of the pool. Between "enter,
+//! then look at `closed`" and "set `closed`, then look at `entered`" stands a full barrier on both
+//! sides, so that at least one sees the other. The loom model is in `free/loom_tests.rs`.
 
 use crate::sync::{self, AtomicBool, AtomicU64, Ordering};
 
@@ -45,8 +45,9 @@ impl Closing {
     /// A slow put begins: whether the pool is still open. Then it must end with
     /// [`leave`](Self::leave), otherwise with [`late_put`](Self::late_put).
     pub(crate) fn enter(&self) -> bool {
-        self.entered.fetch_add(1, Ordering::SeqCst);
-        if self.closed.load(Ordering::SeqCst) {
+        self.entered.fetch_add(1, Ordering::AcqRel);
+        sync::full_barrier_after_rmw();
+        if self.closed.load(Ordering::Acquire) {
             self.leave();
             return false;
         }
@@ -55,7 +56,7 @@ impl Closing {
 
     /// The last access of a slow put to an open pool.
     pub(crate) fn leave(&self) {
-        self.left.fetch_add(1, Ordering::SeqCst);
+        self.left.fetch_add(1, Ordering::Release);
     }
 
     /// One object comes back after the close: whether it was the last, so that the caller must
@@ -66,7 +67,8 @@ impl Closing {
 
     /// Step 1, before the magazines are shut.
     pub(crate) fn close(&self) {
-        self.closed.store(true, Ordering::SeqCst);
+        self.closed.store(true, Ordering::Release);
+        sync::full_barrier();
     }
 
     /// Step 2, after the magazines are shut: returns when nothing moves any more.
@@ -74,8 +76,8 @@ impl Closing {
         let mut attempt = 0;
         loop {
             // `left` first: it never overtakes `entered`.
-            let left = self.left.load(Ordering::SeqCst);
-            if self.entered.load(Ordering::SeqCst) == left {
+            let left = self.left.load(Ordering::Acquire);
+            if self.entered.load(Ordering::Acquire) == left {
                 return;
             }
             sync::relax(&mut attempt);

@@ -17,8 +17,9 @@
 use crossbeam_utils::CachePadded;
 
 use super::tagged_stack::{self, Links, TaggedStack};
+use crate::counter::Counter;
 use crate::slab::SlotId;
-use crate::sync::{Counter, OwnedCell};
+use crate::sync::OwnedCell;
 
 /// The most slots that one batch can hold.
 pub(crate) const MAX_BATCH: usize = 32;

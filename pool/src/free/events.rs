@@ -3,7 +3,7 @@
 //! Gets and puts that a magazine serves need no counter: the magazine's word counts them. All the
 //! rest is rare and is counted here, on the cache line of the core where it happened.
 
-use crate::sync::Counter;
+use crate::counter::Counter;
 
 /// One core's counters.
 #[derive(Debug, Default)]

@@ -4,8 +4,9 @@
 //! the next get that finds its magazine empty.
 
 use super::tagged_stack::{self, Links, TaggedStack};
+use crate::counter::Counter;
 use crate::slab::{SlotId, Spacing};
-use crate::sync::{Counter, Ordering};
+use crate::sync::Ordering;
 
 /// See the module's head.
 #[derive(Debug)]

@@ -275,7 +275,9 @@ impl FreeSlots {
             let rest = &mut into[taken..];
             let wanted = rest.len().min(self.batch());
             // Batches do not pass by an attendant; and a lone object goes the short way.
-            if wanted > 1 && self.attendant.is_none() && self.magazines.pop_batch(&mut rest[..wanted])
+            if wanted > 1
+                && self.attendant.is_none()
+                && self.magazines.pop_batch(&mut rest[..wanted])
             {
                 self.events().gets.add(wanted as u64);
                 taken += wanted;

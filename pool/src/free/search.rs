@@ -62,7 +62,11 @@ impl FreeSlots {
                 *object = self.place.object(slot);
             }
             self.events().refills.add_one();
-            probes::refill(self.address(), self.magazines.here() as u32, batch.len() as u32);
+            probes::refill(
+                self.address(),
+                self.magazines.here() as u32,
+                batch.len() as u32,
+            );
             batch.len()
         } else if let Some((found, victim)) = self.magazines.steal(batch)? {
             self.events().steals.add_one();
@@ -123,7 +127,11 @@ impl FreeSlots {
             }
             self.depot.deposit(&slots[..batch.len()]);
             self.events().spills.add_one();
-            probes::spill(self.address(), self.magazines.here() as u32, batch.len() as u32);
+            probes::spill(
+                self.address(),
+                self.magazines.here() as u32,
+                batch.len() as u32,
+            );
         }
     }
 

@@ -70,10 +70,7 @@ impl<T> OwnedGuard<T> {
     /// assert_eq!(shown.iter().map(ToString::to_string).collect::<Vec<_>>(), ["7", "seven"]);
     /// # Ok::<_, Box<dyn std::error::Error>>(())
     /// ```
-    pub fn map<U: ?Sized>(
-        guard: Self,
-        view: impl FnOnce(&mut T) -> &mut U,
-    ) -> OwnedMappedGuard<U>
+    pub fn map<U: ?Sized>(guard: Self, view: impl FnOnce(&mut T) -> &mut U) -> OwnedMappedGuard<U>
     where
         T: Send + 'static,
     {

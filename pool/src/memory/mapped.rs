@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::ptr::{self, NonNull};
 
 use super::{HUGE_PAGE, HugePages, Node, Pages, Refused, Wishes};
-use crate::sync::Counter;
+use crate::counter::Counter;
 
 /// See the parent module.
 #[derive(Debug)]
@@ -85,11 +85,7 @@ impl Memory {
         // More than needed, to cut an aligned piece out of.
         let spare = if align > page { align } else { 0 };
         let whole = bytes.checked_add(spare)?;
-        let start = map(
-            whole,
-            libc::PROT_NONE,
-            libc::MAP_NORESERVE,
-        )?;
+        let start = map(whole, libc::PROT_NONE, libc::MAP_NORESERVE)?;
         let before = start.as_ptr().align_offset(align);
         // SAFETY: `before <= spare`, so the piece lies within the mapping; what lies around it is
         // ours and unused.
@@ -249,7 +245,10 @@ fn map(bytes: usize, access: libc::c_int, flags: libc::c_int) -> Option<NonNull<
 fn base_page() -> usize {
     // SAFETY: no memory is involved.
     let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-    usize::try_from(size).ok().filter(|size| *size > 0).unwrap_or(4096)
+    usize::try_from(size)
+        .ok()
+        .filter(|size| *size > 0)
+        .unwrap_or(4096)
 }
 
 /// The nodes that are online, as a mask; the first one if that cannot be read.

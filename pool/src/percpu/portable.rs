@@ -16,7 +16,8 @@
 use std::ptr::NonNull;
 
 use super::MagazineCounts;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Counter, Ordering, OwnedCell};
+use crate::counter::Counter;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering, OwnedCell};
 
 /// The most objects that one magazine can hold.
 pub(crate) const MAX_CEILING: usize = 64;
@@ -56,9 +57,9 @@ pub(crate) struct Magazines {
 }
 
 // SAFETY: the areas are shared by all threads: atomics, and cells that the holder of the flag owns.
-unsafe impl Send for Magazines {}
+unsafe impl Send for Access {}
 // SAFETY: as above.
-unsafe impl Sync for Magazines {}
+unsafe impl Sync for Access {}
 
 impl Area {
     fn new(ceiling: u32) -> Self {

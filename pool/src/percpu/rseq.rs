@@ -108,11 +108,6 @@ pub(crate) struct Magazines {
     open_ceiling: AtomicU32,
 }
 
-// SAFETY: the areas are atomics throughout, shared by all threads as the protocol says.
-unsafe impl Send for Magazines {}
-// SAFETY: as above.
-unsafe impl Sync for Magazines {}
-
 impl std::fmt::Debug for Magazines {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Magazines")

@@ -26,6 +26,11 @@ pub(crate) struct Access {
     pub(super) cpus: u32,
 }
 
+// SAFETY: an address and two numbers; what lies there is reached as the protocol says.
+unsafe impl Send for Access {}
+// SAFETY: as above.
+unsafe impl Sync for Access {}
+
 /// A restartable sequence: the descriptor of the critical section (`struct rseq_cs`), the abort
 /// handler, the opening that publishes the descriptor and finds this CPU's area, then the body,
 /// whose last instruction must be the commit. `75f` refuses: `refuse` runs out of line.
