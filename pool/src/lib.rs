@@ -58,6 +58,8 @@
 //!   descriptor of a thread's last restartable sequence.
 //! - After `fork`, a child must not use a pool that other threads of the parent were using.
 
+#[cfg(feature = "bumpalo")]
+mod arena;
 mod builder;
 mod free;
 mod guard;
@@ -71,7 +73,11 @@ mod stock;
 mod sync;
 mod window;
 
+#[cfg(feature = "bumpalo")]
+pub use arena::Arena;
 pub use builder::{BuildError, Builder};
+#[cfg(feature = "bumpalo")]
+pub use bumpalo;
 pub use guard::Guard;
 pub use overload::{Refuse, Wait};
 pub use percpu::{Fallback, Path};
