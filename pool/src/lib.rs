@@ -58,6 +58,8 @@
 //!   descriptor of a thread's last restartable sequence.
 //! - After `fork`, a child must not use a pool that other threads of the parent were using.
 
+#[cfg(feature = "bumpalo")]
+mod arena;
 mod attendant;
 mod builder;
 pub mod checks;
@@ -76,6 +78,7 @@ mod plain;
 mod pool;
 mod probes;
 mod recycle;
+pub mod sizing;
 mod slab;
 mod statistics;
 mod stock;
@@ -85,7 +88,11 @@ mod window;
 
 use fallback::log_line;
 
+#[cfg(feature = "bumpalo")]
+pub use arena::Arena;
 pub use builder::{BuildError, Builder};
+#[cfg(feature = "bumpalo")]
+pub use bumpalo;
 pub use checks::{Checks, InUse};
 pub use guard::{Guard, MappedGuard, OwnedGuard, OwnedMappedGuard, SplitGuard};
 pub use maker::{Filled, InPlace, Maker, Slot};
@@ -96,6 +103,7 @@ pub use pool::{Exhausted, Pool};
 pub use recycle::{AsIs, ByTrait, KeepVec, Recycle, Recycler, ReusableIf, With, Within};
 #[cfg(feature = "zeroize")]
 pub use recycle::{Wiped, wipe};
+pub use sizing::Sizing;
 pub use statistics::{CoreStatistics, Statistics};
 pub use waiting::GetAsync;
 pub use window::Window;
