@@ -11,7 +11,8 @@ use crate::rows::GoBinary;
 const LOCK: &str = include_str!("../../Cargo.lock");
 
 /// The peers' crates, of which the versions are written down.
-const PEERS: [&str; 12] = [
+const PEERS: [&str; 13] = [
+    "bumpalo",
     "crossbeam-queue",
     "deadpool",
     "heapless",

@@ -7,7 +7,10 @@
 //! `cargo bench -p tailcut-benches` does another job: criterion compares tailcut's own rows with
 //! their last run, to see what a change did.
 
+pub mod allocator;
+pub mod alone;
 pub mod facts;
+pub mod order;
 pub mod placement;
 pub mod print;
 pub mod results;

@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::results::WorkloadResult;
+use crate::results::{RowResult, WorkloadResult};
 use crate::source::Kind;
 use crate::targets::{Checked, Verdict};
 use crate::workload::Figure;
@@ -15,6 +15,9 @@ pub fn table(result: &WorkloadResult) -> String {
     let mut head = vec![format!("per {}", result.unit), "median".to_owned()];
     head.extend(above.then(|| "above control".to_owned()));
     head.extend(["min", "max", "rounds", "x tailcut rseq"].map(str::to_owned));
+    // Whether an object may be given back by another thread than the one that took it.
+    let mixed = result.rows.iter().any(|row| row.one_thread_only);
+    head.extend(mixed.then(|| "threads".to_owned()));
     table.set_header(head);
     for row in &result.rows {
         let mut cells = vec![row.name.clone(), duration(row.median_ns)];
@@ -29,10 +32,19 @@ pub fn table(result: &WorkloadResult) -> String {
             row.rounds.to_string(),
             ratio,
         ]);
+        cells.extend(mixed.then(|| threads(row).to_owned()));
         table.add_row(cells);
     }
     align(&mut table);
     let mut text = format!("{} [{}]\n{table}\n", result.title, result.name);
+    if mixed {
+        text.push_str("  one: for one thread only: an object stays with the thread that took it, nothing is synchronised\n");
+    }
+    for row in &result.rows {
+        if let Some(note) = row.note {
+            text.push_str(&format!("  {}: {note}\n", row.name));
+        }
+    }
     for missing in &result.not_measured {
         text.push_str(&format!(
             "  not measured: {}: {}\n",
@@ -42,15 +54,25 @@ pub fn table(result: &WorkloadResult) -> String {
     text
 }
 
+/// How many threads a row can serve.
+fn threads(row: &RowResult) -> &'static str {
+    match (row.kind, row.one_thread_only) {
+        (Kind::Control, _) => "",
+        (_, true) => "one",
+        (_, false) => "any",
+    }
+}
+
 /// The targets, one a line.
 #[must_use]
 pub fn targets(checked: &[Checked]) -> String {
     let mut table = new_table();
-    table.set_header(["target", "tailcut rseq", "limit", "ratio", ""]);
+    table.set_header(["target", "against", "ours", "limit", "ratio", ""]);
     for target in checked {
         let shown = |ns: Option<f64>| ns.map_or_else(|| "-".to_owned(), duration);
         table.add_row([
             target.target.clone(),
+            target.against.clone().unwrap_or_else(|| "-".to_owned()),
             shown(target.ours_ns),
             shown(target.limit_ns),
             target
@@ -59,6 +81,7 @@ pub fn targets(checked: &[Checked]) -> String {
             match target.verdict {
                 Verdict::Pass => "PASS",
                 Verdict::Miss => "MISS",
+                Verdict::NoLimit => "shown",
                 Verdict::NotMeasured => "not measured",
             }
             .to_owned(),
@@ -107,6 +130,43 @@ fn ratio(ratio: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn row(name: &str, one_thread_only: bool, note: Option<&'static str>) -> RowResult {
+        RowResult {
+            name: name.to_owned(),
+            kind: Kind::Pool,
+            one_thread_only,
+            note,
+            median_ns: 2.0,
+            min_ns: 1.0,
+            max_ns: 3.0,
+            rounds: 5,
+            disturbed_rounds: 0,
+            above_control_ns: None,
+            ratio_to_reference: None,
+            by_round_ns: vec![],
+        }
+    }
+
+    #[test]
+    fn a_row_for_one_thread_only_is_marked_and_its_note_stands_below_the_table() {
+        let mut result = WorkloadResult {
+            name: "test".to_owned(),
+            title: String::new(),
+            unit: "object".to_owned(),
+            figure: Figure::Whole,
+            every_row: true,
+            rows: vec![row("shared", false, None), row("local", true, Some("why"))],
+            not_measured: vec![],
+        };
+        let text = table(&result);
+        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap();
+        assert!(line("| local").ends_with("one |"), "{text}");
+        assert!(line("| shared").ends_with("any |"), "{text}");
+        assert!(text.contains("  local: why"), "{text}");
+        result.rows.truncate(1);
+        assert!(!table(&result).contains("threads"), "all alike");
+    }
 
     #[test]
     fn durations_change_their_unit_without_losing_their_meaning() {

@@ -14,6 +14,11 @@ pub struct RowResult {
     pub name: String,
     /// What kind of thing it is.
     pub kind: Kind,
+    /// Whether an object must stay on the thread that took it, so that nothing is synchronised.
+    pub one_thread_only: bool,
+    /// What a reader must know to compare it with the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
     /// The median over the rounds.
     pub median_ns: f64,
     /// The fastest round.
@@ -62,6 +67,8 @@ pub struct WorkloadResult {
     pub unit: String,
     /// How the figures are to be read.
     pub figure: Figure,
+    /// Whether all rows were asked for: if not, none of these is the first of all.
+    pub every_row: bool,
     /// Fastest first.
     pub rows: Vec<RowResult>,
     /// The others.
@@ -99,18 +106,16 @@ impl WorkloadResult {
             title: workload.title.clone(),
             unit: workload.unit.to_owned(),
             figure: workload.figure,
+            every_row: true,
             rows,
             not_measured,
         }
     }
 
-    /// The row's figure that counts, if it was measured.
+    /// The row, if it was measured.
     #[must_use]
-    pub fn figure_ns(&self, row: &str) -> Option<f64> {
-        self.rows
-            .iter()
-            .find(|candidate| candidate.name == row)
-            .map(RowResult::figure_ns)
+    pub fn row(&self, name: &str) -> Option<&RowResult> {
+        self.rows.iter().find(|row| row.name == name)
     }
 }
 
@@ -129,6 +134,8 @@ fn result(
     RowResult {
         name: row.name.to_owned(),
         kind: row.kind,
+        one_thread_only: row.one_thread_only,
+        note: row.note,
         median_ns,
         min_ns: samples.min(),
         max_ns: samples.max(),
@@ -179,7 +186,7 @@ mod tests {
                 (Row::absent("lost", Kind::Pool, "it is not here"), None),
             ],
         );
-        assert_eq!(table.figure_ns("slow"), Some(10.0));
+        assert_eq!(table.row("slow").map(RowResult::figure_ns), Some(10.0));
         assert_eq!(table.rows[2].ratio_to_reference, Some(5.0));
         assert_eq!(table.rows[0].kind, Kind::Control);
         assert_eq!(table.not_measured[0].why, "it is not here");

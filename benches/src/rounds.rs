@@ -25,7 +25,7 @@ pub struct Effort {
 const LONGEST_ROW_S: f64 = 8.0;
 const FEWEST_ROUNDS: usize = 3;
 /// How often a disturbed round is measured again before it is taken as it is.
-const RETRIES: usize = 4;
+pub(crate) const RETRIES: usize = 4;
 
 /// What was measured of a row, in nanoseconds per unit.
 #[derive(Debug, Clone, Default)]
@@ -174,7 +174,7 @@ impl Measuring {
 }
 
 /// How often the kernel has taken a core from a thread of this process that wanted to go on.
-fn preemptions() -> i64 {
+pub(crate) fn preemptions() -> i64 {
     getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.involuntary_context_switches())
 }
 
@@ -228,11 +228,7 @@ mod tests {
     }
 
     fn row(name: &'static str, run: impl FnMut(u64) -> Result<f64, String> + 'static) -> Row {
-        Row {
-            name,
-            kind: Kind::Pool,
-            run: Ok(Box::new(run)),
-        }
+        Row::named(name, Kind::Pool, Ok(Box::new(run)))
     }
 
     const EFFORT: Effort = Effort {

@@ -2,12 +2,14 @@
 //! the fitting file below, and name it in [`all`]; every workload that can measure it does.
 //!
 //! Where it helps a peer, it gets its best case: allocators hand out raw memory that nobody
-//! initialises; pools that move objects by value are there with boxes, too; nothing is reset;
+//! initialises; pools that move objects by value are there with boxes, too; plain bytes are not reset;
 //! statistics are off; capacities suffice.
 
 mod allocators;
+mod arena;
 mod control;
 mod go;
+mod orders;
 mod per_type;
 mod pools;
 mod queues;
@@ -16,8 +18,12 @@ mod tailcut;
 #[cfg(feature = "snmalloc")]
 pub use allocators::Snmalloc;
 pub use allocators::{Glibc, Jemalloc, Mimalloc};
+pub use arena::Bumpalo;
 pub use control::Control;
 pub use go::{GoBinary, GoWorkload};
+pub use orders::{
+    Orders, PeerLinear, PeerObjectPool, PeerOpool, PeerShardedSlab, PeerSpin, TailcutOrders,
+};
 pub use per_type::{HeaplessPool, ThreadLocalVec};
 pub use pools::{
     Deadpool, LinearPool, ObjectPool, ObjectPoolBoxed, Opool, OpoolBoxed, OpoolLocal,
@@ -32,6 +38,10 @@ use crate::workload::Row;
 /// The row that all others are compared with.
 pub const REFERENCE: &str = <TailcutRseq<8> as Source>::NAME;
 
+/// Why there is no row of snmalloc.
+#[cfg(not(feature = "snmalloc"))]
+pub const NO_SNMALLOC: &str = "it was not built: it needs a C++ compiler and `--features snmalloc`";
+
 /// A workload's measured loop, made ready for each source.
 pub trait Measurement {
     /// For a source that any number of threads share. `None`: the row makes no sense here.
@@ -42,7 +52,8 @@ pub trait Measurement {
 
     /// For a source that serves one thread only.
     fn local<S: Source>(&self) -> Row {
-        Row::absent(S::NAME, S::KIND, "it is for one thread only")
+        let why = S::CONFINED.unwrap_or("it is for one thread only");
+        Row::absent(S::NAME, S::KIND, why)
     }
 }
 
@@ -67,8 +78,9 @@ where
         Some(Row::absent(
             "snmalloc",
             crate::source::Kind::Allocator,
-            "it needs a C++ compiler: build with `--features snmalloc`",
+            NO_SNMALLOC,
         )),
+        Some(workload.local::<Bumpalo<N>>()),
         workload.shared::<ThreadLocalVec<N>>(),
         workload.shared::<BoxArrayQueue<N>>(),
         workload.shared::<BoxSegQueue<N>>(),

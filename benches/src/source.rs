@@ -41,14 +41,17 @@ pub struct Plan {
 
 /// Where the rows of a table differ in kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The workload's own cost: its loop, its ring, its cache misses, without a source.
     Control,
     /// tailcut-pool.
     Tailcut,
-    /// A general-purpose allocator, called directly.
+    /// A general-purpose allocator.
     Allocator,
+    /// The same, asked for fewer and simpler objects than a row of kind `allocator`: shows what
+    /// the layout alone saves.
+    FlatAllocator,
     /// A pool, or a container used as one.
     Pool,
 }
@@ -59,8 +62,13 @@ pub trait Source: Sized + 'static {
     const NAME: &'static str;
     /// The row's kind.
     const KIND: Kind;
-    /// Why an object must be given back by the thread that took it, if so.
+    /// Why an object must be given back by the thread that took it, if so. Such a row needs no
+    /// synchronisation, and tables say so: it is not a cheaper way to do what the others do.
     const CONFINED: Option<&'static str> = None;
+    /// Why two of this source would be one and the same, if so.
+    const ONE_PER_TYPE: Option<&'static str> = None;
+    /// How memory comes back, if not object by object: an arena.
+    const ARENA: Option<&'static str> = None;
 
     /// An object in use.
     type Held<'a>

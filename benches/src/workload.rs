@@ -5,7 +5,7 @@
 use crate::placement::Placement;
 use crate::rows::{GoBinary, GoWorkload};
 use crate::source::{Kind, Source};
-use crate::workloads::{bulk, crowd, handoff, live, one_thread};
+use crate::workloads::{bulk, cold, crowd, handoff, live, one_thread, order, two_pools};
 
 /// A row made ready: runs its workload so many times, and returns the nanoseconds of the measured
 /// part (times the cores that worked at once). An error ends the row.
@@ -20,6 +20,10 @@ pub struct Row {
     pub name: &'static str,
     /// What kind of thing it is.
     pub kind: Kind,
+    /// Whether an object must stay on the thread that took it, so that nothing is synchronised.
+    pub one_thread_only: bool,
+    /// What a reader must know to compare it with the others.
+    pub note: Option<&'static str>,
     /// How to measure it, or why that cannot be done.
     pub run: Result<Run, String>,
 }
@@ -33,9 +37,25 @@ impl Row {
         let run = source.map(|source| -> Run {
             Box::new(move |repetitions| Ok(measure(&source, repetitions)))
         });
+        Row::of::<S>(run)
+    }
+
+    /// The row of source `S`, measured in whatever way.
+    pub fn of<S: Source>(run: Result<Run, String>) -> Row {
         Row {
-            name: S::NAME,
-            kind: S::KIND,
+            one_thread_only: S::CONFINED.is_some(),
+            note: S::ARENA,
+            ..Row::named(S::NAME, S::KIND, run)
+        }
+    }
+
+    /// A row that any number of threads can share.
+    pub fn named(name: &'static str, kind: Kind, run: Result<Run, String>) -> Row {
+        Row {
+            name,
+            kind,
+            one_thread_only: false,
+            note: None,
             run,
         }
     }
@@ -43,11 +63,7 @@ impl Row {
     /// A row that cannot be measured.
     #[must_use]
     pub fn absent(name: &'static str, kind: Kind, why: &str) -> Row {
-        Row {
-            name,
-            kind,
-            run: Err(why.to_owned()),
-        }
+        Row::named(name, kind, Err(why.to_owned()))
     }
 
     /// The row of Go's `sync.Pool`.
@@ -56,11 +72,7 @@ impl Row {
         let run = binary.clone().map(|binary| -> Run {
             Box::new(move |repetitions| binary.run(workload, repetitions))
         });
-        Row {
-            name: GoBinary::NAME,
-            kind: Kind::Pool,
-            run,
-        }
+        Row::named(GoBinary::NAME, Kind::Pool, run)
     }
 }
 
@@ -116,6 +128,10 @@ pub fn all() -> Vec<Workload> {
         handoff::workload("handoff-read", handoff::Consumer::Reads),
         bulk::workload("bulk-return", bulk::Part::Return),
         bulk::workload("bulk-cycle", bulk::Part::Cycle),
+        order::workload("order", order::Content::FilledIn),
+        order::workload("order-empty", order::Content::Empty),
+        two_pools::workload("two-pools"),
+        cold::workload("cold"),
     ];
     all.extend([("threads-2", 2), ("threads-8", 8), ("threads-64", 64)].map(crowd::workload));
     all.push(one_thread::workload::<64>("size-64", 1024));

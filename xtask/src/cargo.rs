@@ -18,6 +18,12 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// Whether a program of this name is on PATH.
+pub fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
 /// Runs a command, shows what it is, and fails if it does.
 pub fn run(mut command: Command) -> Result<()> {
     let shown = shown(&command);

@@ -1,5 +1,6 @@
 //! Project tasks, run as `cargo xtask TASK`.
 
+mod bench;
 mod cargo;
 mod demo_check;
 mod machine_code;
@@ -70,19 +71,7 @@ fn main() -> Result<()> {
         Task::Bench {
             what: Benchmark::Pool,
             arguments,
-        } => {
-            let mut command = cargo::command(&[
-                "run",
-                "--release",
-                "--package",
-                "tailcut-benches",
-                "--bin",
-                "pool-table",
-                "--",
-            ]);
-            command.args(arguments);
-            cargo::run(command)
-        }
+        } => bench::pool(&arguments),
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use serde::Serialize;
+use tailcut_benches::allocator::Chosen;
+use tailcut_benches::alone::Task;
 use tailcut_benches::facts::Facts;
 use tailcut_benches::placement::Placement;
 use tailcut_benches::print;
@@ -43,11 +45,21 @@ struct Cli {
     /// Names the workloads and ends.
     #[arg(long)]
     list: bool,
+    /// What the program starts itself with, for a row that needs a process of its own.
+    #[arg(long, value_name = "TASK", hide = true)]
+    alone: Option<String>,
+    /// How often, with `--alone`.
+    #[arg(long, value_name = "N", hide = true, default_value_t = 1)]
+    repetitions: u64,
 }
+
+/// Rows of whole orders need a process that runs on one allocator throughout.
+#[global_allocator]
+static GLOBAL: Chosen = Chosen;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask bench pool                                everything: two to five minutes
+  cargo xtask bench pool                                everything: three to six minutes
   cargo xtask bench pool -- --quick                     everything, figures not fit to quote
   cargo xtask bench pool -- --only one-thread           one table
   cargo xtask bench pool -- --only /malloc              every table, with the rows named so
@@ -70,6 +82,9 @@ struct Report<'r> {
 
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
+    if let Some(task) = cli.alone {
+        return alone(&task, cli.repetitions);
+    }
     let (wanted, row) = cli
         .only
         .as_deref()
@@ -134,6 +149,14 @@ fn main() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// One measurement in this process; prints the number and nothing else.
+fn alone(task: &str, repetitions: u64) -> Result<ExitCode> {
+    let task = Task::parse(task).with_context(|| format!("no task is named '{task}'"))?;
+    let number = task.perform(repetitions).map_err(anyhow::Error::msg)?;
+    println!("{number}");
+    Ok(ExitCode::SUCCESS)
+}
+
 fn matches(name: &str, pattern: &str) -> bool {
     name.to_lowercase().contains(&pattern.to_lowercase())
 }
@@ -194,10 +217,11 @@ fn run(
             }
             // What the others are compared with stays.
             rows.retain(|row| asked(row) || row.name == REFERENCE || row.kind == Kind::Control);
-            Some(WorkloadResult::new(
-                workload,
-                measure(workload, rows, effort),
-            ))
+            let result = WorkloadResult::new(workload, measure(workload, rows, effort));
+            Some(WorkloadResult {
+                every_row: only.is_empty(),
+                ..result
+            })
         };
         let thread = thread::Builder::new()
             .name(workload.name.to_owned())
@@ -215,7 +239,7 @@ fn report<'r>(quick: bool, facts: &'r Facts, workloads: &'r [WorkloadResult]) ->
         .duration_since(UNIX_EPOCH)
         .map_or(0, |time| time.as_secs());
     Report {
-        schema: 1,
+        schema: 2,
         unix_time,
         quick,
         facts,

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::alone::number_printed_by;
+
 const PROGRAM: &str = include_str!("../../go/main.go");
 const MODULE: &str = include_str!("../../go/go.mod");
 
@@ -68,14 +70,8 @@ impl GoBinary {
             workload.object_bytes as u64,
             pairs,
         ];
-        let output = Command::new(&self.0)
-            .args(numbers.map(|number| number.to_string()))
-            .output();
-        let output = output.map_err(|error| format!("{}: {error}", self.0.display()))?;
-        let printed = String::from_utf8_lossy(&output.stdout);
-        printed.trim().parse().map_err(|_| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            format!("the Go program printed no number: {}{said}", printed.trim())
-        })
+        let mut program = Command::new(&self.0);
+        program.args(numbers.map(|number| number.to_string()));
+        number_printed_by(program)
     }
 }

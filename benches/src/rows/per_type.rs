@@ -23,6 +23,7 @@ macro_rules! per_type {
         impl Source for HeaplessPool<$size> {
             const NAME: &'static str = "heapless object pool";
             const KIND: Kind = Kind::Pool;
+            const ONE_PER_TYPE: Option<&'static str> = Some("it is a static for each type");
             type Held<'a> = HeaplessObject<$pool>;
 
             fn new(plan: Plan) -> Result<Self, String> {
@@ -51,6 +52,7 @@ macro_rules! per_type {
             const KIND: Kind = Kind::Pool;
             const CONFINED: Option<&'static str> =
                 Some("objects would pile up in the consumer's vector");
+            const ONE_PER_TYPE: Option<&'static str> = Some("it is a static for each type");
             type Held<'a> = Box<Object<$size>>;
 
             fn new(_plan: Plan) -> Result<Self, String> {

@@ -14,6 +14,7 @@ use poolshark::local::LPooled;
 use crate::source::{Kind, Object, Plan, Source};
 
 const ENOUGH: &str = "the plan's capacity suffices";
+const ONE_THREAD: &str = "it is for one thread only";
 
 /// How opool makes its objects.
 #[derive(Debug)]
@@ -34,7 +35,7 @@ impl<const N: usize> PoolAllocator<Box<Object<N>>> for Make {
 /// The pools that keep objects by value: as their documentation shows them, where each get and
 /// each put moves the object's bytes, and as pools of boxes, where it does not.
 macro_rules! by_value {
-    ($($(#[$doc:meta])* $row:ident, $name:literal, $object:ty:
+    ($($(#[$doc:meta])* $row:ident, $name:literal, $confined:expr, $object:ty:
         $pool:ty, $guard:ty, $new:expr, $get:ident;)+) => {$(
         $(#[$doc])*
         pub struct $row<const N: usize>($pool);
@@ -42,6 +43,7 @@ macro_rules! by_value {
         impl<const N: usize> Source for $row<N> {
             const NAME: &'static str = $name;
             const KIND: Kind = Kind::Pool;
+            const CONFINED: Option<&'static str> = $confined;
             type Held<'a> = $guard;
 
             fn new(plan: Plan) -> Result<Self, String> {
@@ -64,27 +66,27 @@ macro_rules! by_value {
 
 by_value! {
     /// opool's shared pool.
-    Opool, "opool Pool", Object<N>:
+    Opool, "opool Pool", None, Object<N>:
         opool::Pool<Make, Object<N>>, opool::RefGuard<'a, Make, Object<N>>,
         |capacity| opool::Pool::new_prefilled(capacity, Make), try_get;
     /// opool's shared pool, of boxes.
-    OpoolBoxed, "opool Pool, boxed", Box<Object<N>>:
+    OpoolBoxed, "opool Pool, boxed", None, Box<Object<N>>:
         opool::Pool<Make, Box<Object<N>>>, opool::RefGuard<'a, Make, Box<Object<N>>>,
         |capacity| opool::Pool::new_prefilled(capacity, Make), try_get;
     /// opool's pool for one thread.
-    OpoolLocal, "opool LocalPool", Object<N>:
+    OpoolLocal, "opool LocalPool", Some(ONE_THREAD), Object<N>:
         opool::LocalPool<Make, Object<N>>, opool::RefLocalGuard<'a, Make, Object<N>>,
         |capacity| opool::LocalPool::new_prefilled(capacity, Make), try_get;
     /// opool's pool for one thread, of boxes.
-    OpoolLocalBoxed, "opool LocalPool, boxed", Box<Object<N>>:
+    OpoolLocalBoxed, "opool LocalPool, boxed", Some(ONE_THREAD), Box<Object<N>>:
         opool::LocalPool<Make, Box<Object<N>>>, opool::RefLocalGuard<'a, Make, Box<Object<N>>>,
         |capacity| opool::LocalPool::new_prefilled(capacity, Make), try_get;
     /// object-pool.
-    ObjectPool, "object-pool", Object<N>:
+    ObjectPool, "object-pool", None, Object<N>:
         object_pool::Pool<Object<N>>, object_pool::Reusable<'a, Object<N>>,
         |capacity| object_pool::Pool::new(capacity, Object::default), try_pull;
     /// object-pool, of boxes.
-    ObjectPoolBoxed, "object-pool, boxed", Box<Object<N>>:
+    ObjectPoolBoxed, "object-pool, boxed", None, Box<Object<N>>:
         object_pool::Pool<Box<Object<N>>>, object_pool::Reusable<'a, Box<Object<N>>>,
         |capacity| object_pool::Pool::new(capacity, Object::boxed), try_pull;
 }
@@ -245,6 +247,7 @@ impl<const N: usize> Source for PoolsharkLocal<N> {
     const NAME: &'static str = "poolshark local";
     const KIND: Kind = Kind::Pool;
     const CONFINED: Option<&'static str> = Some("objects would go to the consumer's pool");
+    const ONE_PER_TYPE: Option<&'static str> = Some("each thread has one pool for each type");
     type Held<'a> = LPooled<Vec<Object<N>>>;
 
     fn new(plan: Plan) -> Result<Self, String> {
