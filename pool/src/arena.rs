@@ -306,6 +306,14 @@ impl Recycle for Arena {
     fn reset(&mut self) {
         Arena::reset(self);
     }
+
+    fn retained_bytes(&self) -> usize {
+        Arena::retained_bytes(self)
+    }
+
+    fn shrink_to_bytes(&mut self, bytes: usize) {
+        Arena::shrink(self, bytes);
+    }
 }
 
 impl fmt::Debug for Arena {

@@ -209,7 +209,7 @@ impl<F, R, O> Builder<F, R, O> {
     pub fn wipe_on_return<T>(self) -> Self
     where
         F: Maker<T>,
-        T: zeroize::Zeroize,
+        T: zeroize::Zeroize + 'static,
     {
         self.on_return(crate::wipe::<T>)
     }
