@@ -35,6 +35,67 @@ pub(crate) fn full_barrier_after_rmw() {
     full_barrier();
 }
 
+/// The cheap half of an asymmetric barrier: together with a [`heavy_barrier`] of another thread it
+/// orders this thread's accesses before it against those after it.
+#[inline(always)]
+pub(crate) fn light_barrier() {
+    #[cfg(not(loom))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(loom)]
+    full_barrier();
+}
+
+/// The dear half: every running thread of this process passes a full barrier.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn heavy_barrier() -> std::io::Result<()> {
+    #[cfg(not(loom))]
+    return barrier::pass();
+    #[cfg(loom)]
+    {
+        full_barrier();
+        Ok(())
+    }
+}
+
+/// `membarrier(2)` for all threads of this process.
+#[cfg(all(target_os = "linux", not(loom), not(miri)))]
+pub(crate) mod barrier {
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+    fn membarrier(command: libc::c_int) -> std::io::Result<()> {
+        // SAFETY: the call takes integers and touches no memory of ours.
+        match unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
+
+    /// Whether there are such barriers; announces that this process will use them.
+    pub(crate) fn register() -> bool {
+        membarrier(REGISTER_PRIVATE_EXPEDITED).is_ok()
+    }
+
+    pub(super) fn pass() -> std::io::Result<()> {
+        membarrier(PRIVATE_EXPEDITED)
+    }
+}
+
+/// Elsewhere there are none.
+#[cfg(not(all(target_os = "linux", not(loom), not(miri))))]
+pub(crate) mod barrier {
+    pub(crate) fn register() -> bool {
+        false
+    }
+
+    #[cfg(not(loom))]
+    pub(super) fn pass() -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
+}
+
 /// Locks. A holder that panicked has left nothing half-done: what our locks guard is one number.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex

@@ -74,6 +74,8 @@ pub(crate) struct Arrangement {
 pub(crate) struct FreeSlots {
     /// What get and put do first, unless it is absent.
     fast: Option<rseq::Access>,
+    /// What they do otherwise, unless that is absent, too.
+    portable: Option<portable::Access>,
     magazines: Magazines,
     place: Place,
     /// How many there can ever be.
@@ -114,7 +116,8 @@ impl FreeSlots {
             attendant,
         } = arrangement;
         let cpus = cpus();
-        let batch = (expected / (4 * cpus)).clamp(1, MAX_BATCH);
+        let batch_for = |cores: usize| (expected / (4 * cores)).clamp(1, MAX_BATCH);
+        let mut batch = batch_for(cpus);
         let magazines = if portable {
             Err(Fallback::Requested)
         } else {
@@ -122,15 +125,21 @@ impl FreeSlots {
         };
         let magazines = match magazines {
             Ok(magazines) => Magazines::Rseq(magazines),
-            Err(why) => Magazines::Portable(portable::Magazines::new(cpus, 2 * batch), why),
+            Err(why) => {
+                batch = batch_for(portable::Magazines::count_for(cpus));
+                Magazines::Portable(portable::Magazines::new(cpus, 2 * batch), why)
+            }
         };
-        let fast = match &magazines {
-            Magazines::Rseq(magazines) if attendant.is_none() => Some(magazines.access()),
-            _ => None,
+        // An attendant must see each object: nothing is fast then.
+        let (fast, portable) = match &magazines {
+            _ if attendant.is_some() => (None, None),
+            Magazines::Rseq(magazines) => (Some(magazines.access()), None),
+            Magazines::Portable(magazines, _) => (None, Some(magazines.access())),
         };
         let cores = magazines.count();
         FreeSlots {
             fast,
+            portable,
             magazines,
             place,
             slots,
@@ -168,8 +177,20 @@ impl FreeSlots {
     /// Takes a free slot; `None` when no slot was free anywhere at some moment during the call.
     #[inline(always)]
     pub(crate) fn take(&self, site: Site) -> Option<NonNull<u8>> {
-        if let Some(access) = self.fast
-            && let Some(object) = access.pop()
+        if let Some(access) = self.fast {
+            if let Some(object) = access.pop() {
+                return Some(object);
+            }
+            return self.take_slow(site);
+        }
+        self.take_otherwise(site)
+    }
+
+    /// A get without restartable sequences.
+    #[inline(never)]
+    fn take_otherwise(&self, site: Site) -> Option<NonNull<u8>> {
+        if let Some(access) = self.portable
+            && let Some(object) = access.pop_own()
         {
             return Some(object);
         }
@@ -179,8 +200,20 @@ impl FreeSlots {
     /// Gives an object back.
     #[inline(always)]
     pub(crate) fn put(&self, object: NonNull<u8>) {
-        if let Some(access) = self.fast
-            && access.push(object)
+        if let Some(access) = self.fast {
+            if !access.push(object) {
+                self.put_slow(object);
+            }
+            return;
+        }
+        self.put_otherwise(object);
+    }
+
+    /// A put without restartable sequences.
+    #[inline(never)]
+    fn put_otherwise(&self, object: NonNull<u8>) {
+        if let Some(access) = self.portable
+            && access.push_own(object)
         {
             return;
         }
@@ -194,11 +227,17 @@ impl FreeSlots {
     /// The caller owns the object, which was taken from these free slots.
     #[inline(always)]
     pub(crate) unsafe fn put_owned(this: NonNull<FreeSlots>, object: NonNull<u8>) {
-        // SAFETY: an object in use keeps the pool alive, and the reference ends here.
-        let fast = unsafe { this.as_ref() }.fast;
-        if let Some(access) = fast
-            && access.push(object)
-        {
+        let (fast, portable) = {
+            // SAFETY: an object in use keeps the pool alive, and the reference ends here.
+            let free = unsafe { this.as_ref() };
+            (free.fast, free.portable)
+        };
+        let given = match (fast, portable) {
+            (Some(access), _) => access.push(object),
+            (None, Some(access)) => access.push_own(object),
+            (None, None) => false,
+        };
+        if given {
             return;
         }
         // SAFETY: the caller's promise; the object was not given back yet.
@@ -250,6 +289,7 @@ impl FreeSlots {
     }
 
     /// Everything that a get does when the fast path is absent or finds nothing.
+    #[cold]
     #[inline(never)]
     fn take_slow(&self, site: Site) -> Option<NonNull<u8>> {
         let object = self.take_unattended();
@@ -260,6 +300,7 @@ impl FreeSlots {
     }
 
     /// Everything that a put does when the fast path is absent or refuses.
+    #[cold]
     #[inline(never)]
     fn put_slow(&self, object: NonNull<u8>) {
         if let Some(attendant) = &self.attendant {
@@ -325,10 +366,7 @@ impl FreeSlots {
     fn shut_for_giving(&self, shut: bool) -> Result<(), FenceRefused> {
         match &self.magazines {
             Magazines::Rseq(magazines) => magazines.shut_for_giving(shut),
-            Magazines::Portable(magazines, _) => {
-                magazines.shut_for_giving(shut);
-                Ok(())
-            }
+            Magazines::Portable(magazines, _) => magazines.shut_for_giving(shut),
         }
     }
 
@@ -497,7 +535,7 @@ impl Magazines {
     fn steal(&self, into: &mut [NonNull<u8>]) -> Result<Option<(usize, usize)>, FenceRefused> {
         match self {
             Magazines::Rseq(magazines) => magazines.steal(into),
-            Magazines::Portable(magazines, _) => Ok(magazines.steal(into)),
+            Magazines::Portable(magazines, _) => magazines.steal(into),
         }
     }
 

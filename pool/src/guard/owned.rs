@@ -12,8 +12,7 @@ use crate::free::FreeSlots;
 ///
 /// Taking and dropping one costs what a [`Guard`](crate::Guard) does: there is no reference count.
 /// When the pool is dropped first, its memory (all objects) stays until the last owned guard is
-/// dropped, and closing costs a fence on every CPU (some microseconds). On the portable path
-/// a drop costs two more atomic additions.
+/// dropped, and closing costs a fence on every CPU (some microseconds).
 ///
 /// An owned guard that is forgotten (`std::mem::forget`) keeps a dropped pool's memory for ever,
 /// and so does a forgotten [`Guard`](crate::Guard) of a pool that also made owned ones.
