@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::builder::{BuildError, Builder, Plan};
 use crate::checks::InUse;
 use crate::guard::{Guard, OwnedGuard};
+use crate::lifetimes::Lifetimes;
 use crate::maker::sealed::Sealed;
 use crate::maker::{Filled, InPlace, Slot};
 use crate::memory::Pages;
@@ -381,6 +382,14 @@ impl<T, R, O> Pool<T, R, O> {
     pub fn in_use(&self) -> Option<Vec<InUse>> {
         let ledger = self.stock.get().free().attendant()?.ledger()?;
         Some(ledger.in_use())
+    }
+
+    /// How long sampled objects were in use. `None` if the pool takes no
+    /// [samples](Builder::sample_lifetimes).
+    #[must_use]
+    pub fn lifetimes(&self) -> Option<Lifetimes> {
+        let sampler = self.stock.get().free().attendant()?.sampler()?;
+        Some(sampler.lifetimes())
     }
 
     /// Makes the pool larger or smaller while it is in use; returns how many objects it holds then.

@@ -2,8 +2,9 @@
 //!
 //! No other module of the crate names `std::sync::atomic`, so that what loom checks is what ships.
 //! The exceptions are [`crate::percpu::rseq`], whose memory is shared with assembly that loom
-//! cannot see (its protocol has a model of its own); [`crate::meter`], which is per thread; and
-//! [`crate::counter`] and [`crate::plain`], on which no decision about a free object rests.
+//! cannot see (its protocol has a model of its own); [`crate::meter`] and [`crate::sdt`], which know
+//! nothing of pools; and [`crate::counter`] and [`crate::plain`], on which no decision about a free
+//! object rests.
 
 #[cfg(not(loom))]
 pub(crate) use std::sync::{

@@ -257,7 +257,7 @@ impl FreeSlots {
             return;
         }
         if let Some(attendant) = &free.attendant {
-            attendant.given_back(object);
+            attendant.given_back(free.address(), object);
         }
         if free.closing.late_put() {
             // SAFETY: every object has come back and the pool was closed, so nobody else has the
@@ -294,7 +294,7 @@ impl FreeSlots {
     fn take_slow(&self, site: Site) -> Option<NonNull<u8>> {
         let object = self.take_unattended();
         if let (Some(attendant), Some(object)) = (&self.attendant, object) {
-            attendant.taken(object, site);
+            attendant.taken(self.address(), object, site);
         }
         object
     }
@@ -304,7 +304,7 @@ impl FreeSlots {
     #[inline(never)]
     fn put_slow(&self, object: NonNull<u8>) {
         if let Some(attendant) = &self.attendant {
-            attendant.given_back(object);
+            attendant.given_back(self.address(), object);
         }
         self.put_unattended(object);
     }
@@ -381,7 +381,9 @@ impl FreeSlots {
             return;
         }
         if let Some(attendant) = &self.attendant {
-            self.visit(chain, |slot| attendant.given_back(self.place.object(slot)));
+            self.visit(chain, |slot| {
+                attendant.given_back(self.address(), self.place.object(slot));
+            });
         }
         self.events()
             .puts

@@ -153,12 +153,16 @@ impl FreeSlots {
     fn wait(&self, deadline: Option<Instant>, site: Site) -> Option<NonNull<u8>> {
         let waiter = pin!(Waiter::new());
         let waiter = waiter.as_ref();
-        let begun = probes::wait_begin(self.address());
+        probes::wait_begin(self.address());
+        let begun = probes::wait_end_is_traced().then(Instant::now);
         self.events().waits.add_one();
         self.waiters.join(waiter, None, || self.somebody_waits());
         self.serve_waiters();
         let object = self.waiters.wait(waiter, deadline, || self.nobody_waits());
-        probes::wait_end(self.address(), begun, object.is_some());
+        if let Some(begun) = begun {
+            let waited = begun.elapsed().as_nanos() as u64;
+            probes::wait_end(self.address(), waited, u32::from(object.is_some()));
+        }
         self.handed(object, site)
     }
 
@@ -191,7 +195,7 @@ impl FreeSlots {
     /// An object came by way of the queue, past any attendant.
     fn handed(&self, object: Option<NonNull<u8>>, site: Site) -> Option<NonNull<u8>> {
         if let (Some(attendant), Some(object)) = (&self.attendant, object) {
-            attendant.taken(object, site);
+            attendant.taken(self.address(), object, site);
         }
         if object.is_some() {
             self.events().gets.add_one();
