@@ -103,6 +103,8 @@
 //! - If a sandbox forbids `membarrier` after a pool was built, objects in other CPUs' magazines
 //!   are out of reach: a get may refuse, or wait, although they are free.
 //! - A maker, a recycler or a destructor must not wait for an object of the same pool, nor resize it.
+//! - A signal handler must not use a pool: it may have interrupted its own thread in the middle of an
+//!   exchange that it would then wait for.
 //! - Code that used a pool must not be unloaded (`dlclose`): the kernel may still look at the
 //!   descriptor of a thread's last restartable sequence.
 //! - After `fork`, a child must not use a pool that other threads of the parent were using.
@@ -132,6 +134,7 @@ mod maker;
 mod memory;
 pub mod meter;
 mod overload;
+mod panics;
 mod percpu;
 mod plain;
 mod pool;

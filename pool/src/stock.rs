@@ -52,7 +52,8 @@ impl<T> Stock<T> {
             },
             place,
             Self::end,
-        );
+        )
+        .map_err(|_| BuildError::OutOfMemory { bytes: 8 * slots })?;
         let stock = Box::new(Stock {
             free,
             inventory: Inventory::new(slab, slots, capacity, make),

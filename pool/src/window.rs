@@ -93,10 +93,12 @@ impl<'p, T> Window<'p, T> {
     /// Gives every object back in O(1); the window is empty then and can be filled again.
     pub fn release(&mut self) {
         self.free.splice(&mut self.chain);
-        for &slot in &self.open[..self.open_len] {
+        while self.open_len > 0 {
+            // Forgotten first: should the put panic, the object must not be put again.
+            self.open_len -= 1;
+            let slot = self.open[self.open_len];
             self.free.put(self.free.place().object(slot));
         }
-        self.open_len = 0;
     }
 
     /// Shows every object, in the order of pushing. Touches them all: O(n).
