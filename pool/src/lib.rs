@@ -121,6 +121,7 @@
 #[cfg(feature = "bumpalo")]
 mod arena;
 mod attendant;
+pub mod buffers;
 mod builder;
 pub mod checks;
 mod counter;
@@ -153,9 +154,12 @@ use fallback::log_line;
 
 #[cfg(feature = "bumpalo")]
 pub use arena::Arena;
+pub use buffers::{Buffer, Buffers, FrozenBuffer};
 pub use builder::{BuildError, Builder};
 #[cfg(feature = "bumpalo")]
 pub use bumpalo;
+#[cfg(feature = "bytes")]
+pub use bytes;
 pub use checks::{Checks, InUse};
 pub use guard::{Guard, MappedGuard, OwnedGuard, OwnedMappedGuard, SplitGuard};
 pub use lifetimes::Lifetimes;
