@@ -269,7 +269,8 @@ fn a_maker_that_needs_an_object_of_its_own_pool_is_told_so() {
 
 #[test]
 fn a_task_that_runs_inside_a_resize_can_have_its_object_replaced() {
-    static POOL: OnceLock<Pool<u64, ReusableIf<AsIs, fn(&u64) -> bool>, Wait>> = OnceLock::new();
+    type Picky = Pool<u64, ReusableIf<AsIs, fn(&u64) -> bool>, Wait>;
+    static POOL: OnceLock<Picky> = OnceLock::new();
     ends(|| {
         let never: fn(&u64) -> bool = |_| false;
         let builder = Pool::builder(|| 0).keep_as_is().reusable_if(never);
