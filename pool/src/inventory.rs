@@ -191,8 +191,8 @@ impl<T> Inventory<T> {
     ///
     /// # Panics
     /// If the maker or the object's destructor does. The slot is vacant then: there is no object,
-    /// and the pool holds one less.
-    pub(crate) fn replace(&self, object: NonNull<T>) {
+    /// and the pool holds one less. `vacated` is told so before anybody can use the slot again.
+    pub(crate) fn replace(&self, object: NonNull<T>, vacated: impl FnOnce()) {
         self.discarded.add_one();
         let made = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the caller owns the object.
@@ -201,6 +201,7 @@ impl<T> Inventory<T> {
         }));
         if let Err(panic) = made {
             self.objects.subtract(1);
+            vacated();
             self.slots.lock().vacant.push(self.ordinal(object));
             resume_unwind(panic);
         }

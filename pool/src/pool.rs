@@ -328,9 +328,7 @@ impl<'p, T> Unready<'p, T> {
         std::mem::forget(self);
         let free = stock.free();
         probes::discard(free.address(), object.as_ptr().addr());
-        let vacated = Vacated { free, object };
-        stock.inventory().replace(object);
-        std::mem::forget(vacated);
+        stock.replace(object);
         Guard::new(object, free)
     }
 }
@@ -341,30 +339,14 @@ impl<T> Drop for Unready<'_, T> {
         let (object, stock) = (self.object, self.stock);
         let free = stock.free();
         probes::discard(free.address(), object.as_ptr().addr());
-        // A panic is under way. If the maker panics as well, the slot stays vacant.
-        let replaced = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            stock.inventory().replace(object);
+        // A panic is under way, and another one out of here would end the process. If the maker
+        // panics, the slot stays vacant; if what is done on return does, the object is lost.
+        let put_back = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            stock.replace(object);
+            free.put(object.cast());
         }));
-        match replaced {
-            Ok(()) => free.put(object.cast()),
-            Err(panic) => {
-                drop(Vacated { free, object });
-                std::mem::forget(panic); // the first one goes on
-            }
-        }
-    }
-}
-
-/// Tells the attendant, when dropped, that an object in use is no more.
-struct Vacated<'p, T> {
-    free: &'p FreeSlots,
-    object: NonNull<T>,
-}
-
-impl<T> Drop for Vacated<'_, T> {
-    fn drop(&mut self) {
-        if let Some(attendant) = self.free.attendant() {
-            attendant.vacated(self.object.cast());
+        if let Err(panic) = put_back {
+            std::mem::forget(panic); // the first one goes on
         }
     }
 }

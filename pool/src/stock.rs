@@ -99,6 +99,15 @@ impl<T> Stock<T> {
         made
     }
 
+    /// Drops a spoilt object, which the caller owns, and makes a new one in its place.
+    ///
+    /// # Panics
+    /// As [`Inventory::replace`]; there is no object then.
+    pub(crate) fn replace(&self, object: NonNull<T>) {
+        self.inventory
+            .replace(object, || self.free.vacated(object.cast()));
+    }
+
     /// Brings the number of objects to `target`, as far as can be done now.
     pub(crate) fn resize(&self, target: usize) {
         let before = self.inventory.objects();

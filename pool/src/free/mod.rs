@@ -335,6 +335,13 @@ impl FreeSlots {
         }
     }
 
+    /// An object in use is no more; its slot is to be let in anew.
+    pub(crate) fn vacated(&self, object: NonNull<u8>) {
+        if let Some(attendant) = &self.attendant {
+            attendant.vacated(object);
+        }
+    }
+
     /// Gives back objects one by one past the attendant, all of them, even if it panics at some.
     fn put_each(&self, objects: impl Iterator<Item = NonNull<u8>>) {
         let mut first_panic = None;
