@@ -455,7 +455,8 @@ impl<T, R, O> Pool<T, R, O> {
         if leaving == 0 {
             return 0;
         }
-        before - self.resize(before - leaving)
+        // Counted, not subtracted: others may make the pool grow meanwhile.
+        stock.resize(before - leaving)
     }
 }
 
