@@ -192,6 +192,8 @@ impl FreeSlots {
     /// A future's end: whatever it was given and did not take goes to the next.
     pub(crate) fn leave_queue(&self, waiter: Pin<&Waiter>) {
         if let Some(object) = self.waiters.leave(waiter, || self.nobody_waits()) {
+            // The put below counts one; so there was a get.
+            self.events().gets.add_one();
             self.put_unattended(object);
         }
     }
