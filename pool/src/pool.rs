@@ -138,6 +138,16 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
 
     /// As [`try_get`](Self::try_get), for a guard that does not borrow the pool.
     ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 7_u64).keep_as_is().capacity(4).build()?;
+    /// let number = pool.try_get_owned()?;
+    /// let thread = std::thread::spawn(move || *number); // outlives the pool if need be
+    /// drop(pool);
+    /// assert_eq!(thread.join().unwrap(), 7);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Exhausted`] if every object is in use.
     ///
@@ -386,6 +396,17 @@ impl<T, R, O> Pool<T, R, O> {
 
     /// What the pool has done so far and holds now. Costs a few reads per core, and nothing to
     /// those who get and put; allocates the list of cores.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(100).build()?;
+    /// let held = pool.try_get()?;
+    /// let statistics = pool.statistics();
+    /// assert_eq!((statistics.in_use, statistics.free()), (1, 99));
+    /// assert_eq!(statistics.total().gets, 1);
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let stock = self.stock.get();
@@ -396,6 +417,16 @@ impl<T, R, O> Pool<T, R, O> {
 
     /// The objects in use, of a [checked](Builder::checked) pool: by whom, since when, taken
     /// where. `None` if the pool is not checked.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Checks, Pool};
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(4).checked(Checks::new()).build()?;
+    /// std::mem::forget(pool.try_get()?); // who has it?
+    /// let lost = &pool.in_use().unwrap()[0];
+    /// assert!(lost.site.file().ends_with(".rs"));
+    /// println!("{lost}");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn in_use(&self) -> Option<Vec<InUse>> {
         let ledger = self.stock.get().free().attendant()?.ledger()?;
@@ -559,6 +590,16 @@ impl<T, R: Recycler<T>> Pool<T, R, Wait> {
     }
 
     /// As [`get`](Pool::get), but for at most `patience`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(String::new).capacity(1).wait().build()?;
+    /// let held = pool.get();
+    /// assert!(pool.get_timeout(Duration::from_millis(1)).is_err());
+    /// # drop(held);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     ///
     /// # Errors
     /// [`Exhausted`] if no object came free in time.
