@@ -64,6 +64,7 @@
 //! | what happens between two uses | [`Recycle`], [`Within`], [`ReusableIf`], [`KeepVec`], [`Builder::on_return`] |
 //! | huge pages, NUMA nodes, alignment, locked memory | [`HugePages`], [`Node`], [`Builder::align`], [`Builder::lock_memory`] |
 //! | changing the size in use | [`Pool::resize`], [`Pool::decay`], [`decay`] |
+//! | byte buffers by size class, shared without copying | [`Buffers`] |
 //! | choosing a size | [`sizing`] |
 //! | seeing what it does | [`Pool::statistics`], [`Pool::lifetimes`], [`probes`] |
 //! | finding who holds what, and misuse | [`Checks`] |
@@ -115,6 +116,7 @@
 //! |---|---|
 //! | `log` (default) | one line when the portable path is taken; leaks of checked pools |
 //! | `bumpalo` | pooled per-request arenas that keep their chunks |
+//! | `bytes` | pooled buffers as `bytes::Bytes`, and back |
 //! | `zeroize` | objects that hold secrets: wiped when next taken, or when given back |
 //! | `call-sites` | [`meter::assert_no_alloc`] names the function and line that allocated |
 
