@@ -473,7 +473,8 @@ impl<T, R, O> Pool<T, R, O> {
     /// Looks at the fewest objects that the depot held since the last call: those were not needed
     /// in all that time. Half of them go, so that a pool that had grown comes back in some calls.
     /// Call it from a timer, once a second say; [`decay::every`](crate::decay::every) does. Never
-    /// happens inside a get or put.
+    /// happens inside a get or put; but a get that comes just then may be refused because of an
+    /// object that is about to be dropped, even if the pool could grow.
     ///
     /// # Panics
     /// If an object's destructor does; the pool stays sound.
