@@ -128,6 +128,7 @@ mod builder;
 pub mod checks;
 mod counter;
 pub mod decay;
+pub mod export;
 mod fallback;
 mod free;
 mod guard;
@@ -139,6 +140,8 @@ pub mod meter;
 mod overload;
 mod panics;
 mod percpu;
+#[cfg(feature = "metrics")]
+mod periodic;
 mod plain;
 mod pool;
 pub mod probes;
@@ -148,6 +151,8 @@ pub mod sizing;
 mod slab;
 mod statistics;
 mod stock;
+#[cfg(feature = "swap")]
+pub mod swap;
 mod sync;
 mod waiting;
 mod window;
@@ -175,5 +180,7 @@ pub use recycle::{AsIs, ByTrait, KeepVec, Recycle, Recycler, ReusableIf, With, W
 pub use recycle::{Wiped, wipe};
 pub use sizing::Sizing;
 pub use statistics::{CoreStatistics, Statistics};
+#[cfg(feature = "swap")]
+pub use swap::Swap;
 pub use waiting::GetAsync;
 pub use window::Window;
