@@ -89,6 +89,18 @@ impl<F, R, O> Builder<F, R, O> {
     }
 
     /// Which pages the objects are to lie on.
+    ///
+    /// ```
+    /// # use tailcut_pool::{HugePages, Pages, Pool};
+    /// let pool = Pool::builder(|| [0_u8; 4096])
+    ///     .keep_as_is()
+    ///     .capacity(1024)
+    ///     .align(4096)
+    ///     .huge_pages(HugePages::Never)
+    ///     .build()?;
+    /// assert_eq!(pool.pages(), Pages::Base);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn huge_pages(mut self, pages: HugePages) -> Self {
         self.plan.wishes.huge = pages;
         self

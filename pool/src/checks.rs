@@ -46,6 +46,14 @@ impl Checks {
     }
 
     /// Calls `report` with the objects still in use when the pool ends, instead.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Checks, Pool};
+    /// let checks = Checks::new().on_leak(|left| assert_eq!(left.len(), 1));
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(4).checked(checks).build()?;
+    /// std::mem::forget(pool.try_get()?);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn on_leak(mut self, report: impl Fn(&[InUse]) + Send + Sync + 'static) -> Self {
         self.on_leak = Some(Arc::new(report));

@@ -143,24 +143,25 @@ impl<T> Inventory<T> {
         count
     }
 
-    /// Brings the number of objects to `target`, as far as free objects (`take`) and memory allow.
+    /// Brings the number of objects to `target`, as far as free objects (`take`) and memory allow;
+    /// returns how many were dropped.
     pub(crate) fn resize(
         &self,
         target: usize,
         take: impl FnMut() -> Option<NonNull<T>>,
         admit: impl FnMut(u32),
-    ) {
+    ) -> usize {
         let _resizing = self.resizing.lock();
         let now = self.objects();
         if target > now {
             self.make_more(target - now, admit);
-        } else {
-            self.retire(std::iter::from_fn(take).take(now - target));
+            return 0;
         }
+        self.retire(std::iter::from_fn(take).take(now - target))
     }
 
-    /// Drops objects that the caller takes for good, and gives their pages back.
-    fn retire(&self, objects: impl Iterator<Item = NonNull<T>>) {
+    /// Drops objects that the caller takes for good, and gives their pages back; returns how many.
+    fn retire(&self, objects: impl Iterator<Item = NonNull<T>>) -> usize {
         let mut first_panic = None;
         let mut retired: Vec<u32> = Vec::new();
         for object in objects {
@@ -169,8 +170,9 @@ impl<T> Inventory<T> {
             keep_first(&mut first_panic, || unsafe { object.drop_in_place() });
             retired.push(self.ordinal(object));
         }
-        self.objects.subtract(retired.len() as u64);
-        self.shrunk.add(retired.len() as u64);
+        let count = retired.len();
+        self.objects.subtract(count as u64);
+        self.shrunk.add(count as u64);
         if !retired.is_empty() {
             let mut slots = self.slots.lock();
             slots.vacant.append(&mut retired);
@@ -184,6 +186,7 @@ impl<T> Inventory<T> {
         if let Some(panic) = first_panic {
             resume_unwind(panic);
         }
+        count
     }
 
     /// Drops an object that its user or recycler has spoilt, and makes a new one in its place. The
@@ -191,8 +194,8 @@ impl<T> Inventory<T> {
     ///
     /// # Panics
     /// If the maker or the object's destructor does. The slot is vacant then: there is no object,
-    /// and the pool holds one less.
-    pub(crate) fn replace(&self, object: NonNull<T>) {
+    /// and the pool holds one less. `vacated` is told so before anybody can use the slot again.
+    pub(crate) fn replace(&self, object: NonNull<T>, vacated: impl FnOnce()) {
         self.discarded.add_one();
         let made = catch_unwind(AssertUnwindSafe(|| {
             // SAFETY: the caller owns the object.
@@ -201,6 +204,7 @@ impl<T> Inventory<T> {
         }));
         if let Err(panic) = made {
             self.objects.subtract(1);
+            vacated();
             self.slots.lock().vacant.push(self.ordinal(object));
             resume_unwind(panic);
         }

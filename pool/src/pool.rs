@@ -138,6 +138,16 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
 
     /// As [`try_get`](Self::try_get), for a guard that does not borrow the pool.
     ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 7_u64).keep_as_is().capacity(4).build()?;
+    /// let number = pool.try_get_owned()?;
+    /// let thread = std::thread::spawn(move || *number); // outlives the pool if need be
+    /// drop(pool);
+    /// assert_eq!(thread.join().unwrap(), 7);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Exhausted`] if every object is in use.
     ///
@@ -328,9 +338,7 @@ impl<'p, T> Unready<'p, T> {
         std::mem::forget(self);
         let free = stock.free();
         probes::discard(free.address(), object.as_ptr().addr());
-        let vacated = Vacated { free, object };
-        stock.inventory().replace(object);
-        std::mem::forget(vacated);
+        stock.replace(object);
         Guard::new(object, free)
     }
 }
@@ -341,30 +349,14 @@ impl<T> Drop for Unready<'_, T> {
         let (object, stock) = (self.object, self.stock);
         let free = stock.free();
         probes::discard(free.address(), object.as_ptr().addr());
-        // A panic is under way. If the maker panics as well, the slot stays vacant.
-        let replaced = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            stock.inventory().replace(object);
+        // A panic is under way, and another one out of here would end the process. If the maker
+        // panics, the slot stays vacant; if what is done on return does, the object is lost.
+        let put_back = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            stock.replace(object);
+            free.put(object.cast());
         }));
-        match replaced {
-            Ok(()) => free.put(object.cast()),
-            Err(panic) => {
-                drop(Vacated { free, object });
-                std::mem::forget(panic); // the first one goes on
-            }
-        }
-    }
-}
-
-/// Tells the attendant, when dropped, that an object in use is no more.
-struct Vacated<'p, T> {
-    free: &'p FreeSlots,
-    object: NonNull<T>,
-}
-
-impl<T> Drop for Vacated<'_, T> {
-    fn drop(&mut self) {
-        if let Some(attendant) = self.free.attendant() {
-            attendant.vacated(self.object.cast());
+        if let Err(panic) = put_back {
+            std::mem::forget(panic); // the first one goes on
         }
     }
 }
@@ -404,6 +396,17 @@ impl<T, R, O> Pool<T, R, O> {
 
     /// What the pool has done so far and holds now. Costs a few reads per core, and nothing to
     /// those who get and put; allocates the list of cores.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(100).build()?;
+    /// let held = pool.try_get()?;
+    /// let statistics = pool.statistics();
+    /// assert_eq!((statistics.in_use, statistics.free()), (1, 99));
+    /// assert_eq!(statistics.total().gets, 1);
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let stock = self.stock.get();
@@ -414,6 +417,16 @@ impl<T, R, O> Pool<T, R, O> {
 
     /// The objects in use, of a [checked](Builder::checked) pool: by whom, since when, taken
     /// where. `None` if the pool is not checked.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Checks, Pool};
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(4).checked(Checks::new()).build()?;
+    /// std::mem::forget(pool.try_get()?); // who has it?
+    /// let lost = &pool.in_use().unwrap()[0];
+    /// assert!(lost.site.file().ends_with(".rs"));
+    /// println!("{lost}");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn in_use(&self) -> Option<Vec<InUse>> {
         let ledger = self.stock.get().free().attendant()?.ledger()?;
@@ -473,7 +486,8 @@ impl<T, R, O> Pool<T, R, O> {
         if leaving == 0 {
             return 0;
         }
-        before - self.resize(before - leaving)
+        // Counted, not subtracted: others may make the pool grow meanwhile.
+        stock.resize(before - leaving)
     }
 }
 
@@ -576,6 +590,16 @@ impl<T, R: Recycler<T>> Pool<T, R, Wait> {
     }
 
     /// As [`get`](Pool::get), but for at most `patience`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(String::new).capacity(1).wait().build()?;
+    /// let held = pool.get();
+    /// assert!(pool.get_timeout(Duration::from_millis(1)).is_err());
+    /// # drop(held);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     ///
     /// # Errors
     /// [`Exhausted`] if no object came free in time.

@@ -212,12 +212,7 @@ impl Depot {
         self.full.count.read() as usize
     }
 
-    /// The fewest full batches that any withdrawal has left so far.
-    pub(crate) fn fewest_batches(&self) -> usize {
-        (self.full.fewest.read() as usize).min(self.batches())
-    }
-
-    /// As [`fewest_batches`](Self::fewest_batches), and begins anew.
+    /// The fewest full batches that any withdrawal has left since this was last asked.
     pub(crate) fn take_fewest_batches(&self) -> usize {
         let now = self.batches() as u64;
         self.full.fewest.replace(now).min(now) as usize

@@ -88,6 +88,10 @@ pub(crate) struct FreeSlots {
     attendant: Option<Box<Attendant>>,
     /// By core, as the magazines are.
     events: Box<[CachePadded<Events>]>,
+    /// How many slots were let in, less those that were taken to be retired or hold no object.
+    admitted: Counter,
+    /// The most of them so far that were in use or at hand in some magazine.
+    high_water: Counter,
     transits: CachePadded<Transits>,
     /// Slots on their way to somebody who waits.
     servings: CachePadded<Transits>,
@@ -159,6 +163,8 @@ impl FreeSlots {
             depot: Depot::new(slots, batch)?,
             attendant,
             events: (0..cores).map(|_| CachePadded::default()).collect(),
+            admitted: Counter::default(),
+            high_water: Counter::default(),
             transits: CachePadded::default(),
             servings: CachePadded::default(),
             lost: Counter::default(),
@@ -172,8 +178,9 @@ impl FreeSlots {
     pub(crate) fn admit(&self, ordinals: impl DoubleEndedIterator<Item = u32>) {
         let spacing = self.place.spacing();
         let mut slots = [SlotId(0); MAX_BATCH];
-        let mut filled = 0;
+        let (mut filled, mut count) = (0, 0);
         for ordinal in ordinals.rev() {
+            count += 1;
             slots[filled] = spacing.slot(ordinal);
             filled += 1;
             if filled == self.batch() {
@@ -185,6 +192,7 @@ impl FreeSlots {
             .iter()
             .rev()
             .for_each(|&slot| self.loose.push(slot));
+        self.admitted.add(count);
         self.serve_waiters();
     }
 
@@ -333,6 +341,14 @@ impl FreeSlots {
             attendant.given_back(self.address(), object);
             std::mem::forget(lost);
         }
+    }
+
+    /// An object in use is no more; its slot is to be let in anew.
+    pub(crate) fn vacated(&self, object: NonNull<u8>) {
+        if let Some(attendant) = &self.attendant {
+            attendant.vacated(object);
+        }
+        self.admitted.subtract(1);
     }
 
     /// Gives back objects one by one past the attendant, all of them, even if it panics at some.
@@ -495,6 +511,12 @@ impl FreeSlots {
         self.depot.take_fewest_batches() * self.batch()
     }
 
+    /// How many slots are in use or at hand in some magazine.
+    fn at_hand(&self) -> u64 {
+        let elsewhere = self.depot.batches() * self.batch() + self.loose.len();
+        self.admitted.read().saturating_sub(elsewhere as u64)
+    }
+
     /// What is to be counted here; the pool adds the rest.
     pub(crate) fn statistics(&self, capacity: usize) -> Statistics {
         let cores: Vec<CoreStatistics> = (0..self.magazines.count())
@@ -516,12 +538,11 @@ impl FreeSlots {
         let in_depot = self.depot.batches() * self.batch();
         let loose = self.loose.len();
         let resident: usize = cores.iter().map(|core| core.resident).sum();
-        let fewest = self.depot.fewest_batches() * self.batch();
         Statistics {
             path: self.path(),
             capacity,
             in_use: capacity.saturating_sub(resident + in_depot + loose),
-            high_water: capacity.saturating_sub(fewest),
+            high_water: self.high_water.read().max(self.at_hand()) as usize,
             in_depot,
             loose,
             waiting: self.waiters.len(),

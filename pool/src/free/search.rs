@@ -46,6 +46,7 @@ impl FreeSlots {
     /// Loose slots, the depot, the other magazines.
     fn take_elsewhere(&self) -> Result<Option<NonNull<u8>>, FenceRefused> {
         if let Some(slot) = self.loose.pop() {
+            self.high_water.at_least(self.at_hand());
             return Ok(Some(self.place.object(slot)));
         }
         // Only if there may be something to move: a transit spoils other threads' proof that
@@ -62,6 +63,7 @@ impl FreeSlots {
                 *object = self.place.object(slot);
             }
             self.events().refills.add_one();
+            self.high_water.at_least(self.at_hand());
             probes::refill(
                 self.address(),
                 self.magazines.here() as u32,
@@ -192,6 +194,8 @@ impl FreeSlots {
     /// A future's end: whatever it was given and did not take goes to the next.
     pub(crate) fn leave_queue(&self, waiter: Pin<&Waiter>) {
         if let Some(object) = self.waiters.leave(waiter, || self.nobody_waits()) {
+            // The put below counts one; so there was a get.
+            self.events().gets.add_one();
             self.put_unattended(object);
         }
     }
@@ -232,7 +236,9 @@ impl FreeSlots {
 
     /// Takes a slot that is not to come back.
     pub(crate) fn take_to_retire(&self) -> Option<NonNull<u8>> {
-        self.take_for_another()
+        let object = self.take_for_another()?;
+        self.admitted.subtract(1);
+        Some(object)
     }
 
     /// As `take_unattended`, but not counted as a get or a miss.
