@@ -60,19 +60,21 @@ impl Task {
                 let boxes = || (0..1000).map(|_| Box::new([0_u8; 500])).collect::<Vec<_>>();
                 Ok(allocator::glibc_growth(boxes) as f64)
             }
-            Task::Order(form) => {
-                let mut nanoseconds = 0.0;
-                for _ in 0..=RETRIES {
-                    let before = preemptions();
-                    nanoseconds = order::alone(*form, repetitions)?;
-                    if preemptions() == before {
-                        break;
-                    }
-                }
-                Ok(nanoseconds)
-            }
+            Task::Order(form) => undisturbed(|| order::alone(*form, repetitions)),
         }
     }
+}
+
+/// Measures again while the kernel preempts this process, as [`rounds`](crate::rounds) does.
+pub(crate) fn undisturbed(mut measure: impl FnMut() -> Result<f64, String>) -> Result<f64, String> {
+    for _ in 0..RETRIES {
+        let before = preemptions();
+        let nanoseconds = measure()?;
+        if preemptions() == before {
+            return Ok(nanoseconds);
+        }
+    }
+    measure()
 }
 
 /// A row's measurement in a new process, on `allocator`.

@@ -9,6 +9,7 @@
 
 pub mod allocator;
 pub mod alone;
+pub mod companion;
 pub mod facts;
 pub mod order;
 pub mod placement;
@@ -18,5 +19,6 @@ pub mod rounds;
 pub mod rows;
 pub mod source;
 pub mod targets;
+pub mod tracer;
 pub mod workload;
 pub mod workloads;

@@ -7,6 +7,7 @@ use crate::results::{RowResult, WorkloadResult};
 use crate::rows::TailcutPortable;
 use crate::rows::{Glibc, GoBinary, Jemalloc, Mimalloc, ObjectPool, Opool, REFERENCE};
 use crate::source::{Kind, Source};
+use crate::workloads::statistics;
 
 /// One target: our figure is at most a factor times another one.
 struct Target {
@@ -137,6 +138,10 @@ const TARGETS: &[Target] = &[
         ..target("order", Against::Best(Group::Allocators), 0.125)
     },
     target("order-empty", Against::Best(Group::Allocators), 0.125),
+    Target {
+        row: statistics::READ,
+        ..target("statistics", Against::Row(REFERENCE), 1.05)
+    },
     Target {
         factor: None,
         ..target("pool-1m", Against::Ourselves("pool-64"), 1.0)

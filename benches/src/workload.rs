@@ -5,7 +5,9 @@
 use crate::placement::Placement;
 use crate::rows::{GoBinary, GoWorkload};
 use crate::source::{Kind, Source};
-use crate::workloads::{bulk, cold, crowd, handoff, live, one_thread, order, two_pools};
+use crate::workloads::{
+    bulk, cold, crowd, handoff, live, one_thread, order, statistics, traced, two_pools, ways,
+};
 
 /// A row made ready: runs its workload so many times, and returns the nanoseconds of the measured
 /// part (times the cores that worked at once). An error ends the row.
@@ -132,6 +134,9 @@ pub fn all() -> Vec<Workload> {
         order::workload("order-empty", order::Content::Empty),
         two_pools::workload("two-pools"),
         cold::workload("cold"),
+        ways::workload("ways"),
+        statistics::workload("statistics"),
+        traced::workload("traced"),
     ];
     all.extend([("threads-2", 2), ("threads-8", 8), ("threads-64", 64)].map(crowd::workload));
     all.push(one_thread::workload::<64>("size-64", 1024));

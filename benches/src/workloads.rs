@@ -7,4 +7,7 @@ pub mod handoff;
 pub mod live;
 pub mod one_thread;
 pub mod order;
+pub mod statistics;
+pub mod traced;
 pub mod two_pools;
+pub mod ways;

@@ -66,7 +66,8 @@
 //! | changing the size in use | [`Pool::resize`], [`Pool::decay`], [`decay`] |
 //! | byte buffers by size class, shared without copying | [`Buffers`] |
 //! | choosing a size | [`sizing`] |
-//! | seeing what it does | [`Pool::statistics`], [`Pool::lifetimes`], [`probes`] |
+//! | replacing a pool in use | `swap` (feature) |
+//! | seeing what it does | [`Pool::statistics`], [`Pool::lifetimes`], [`export`], [`probes`] |
 //! | finding who holds what, and misuse | [`Checks`] |
 //! | counting and forbidding allocations | [`meter`] |
 //!
@@ -117,6 +118,8 @@
 //! | `log` (default) | one line when the portable path is taken; leaks of checked pools |
 //! | `bumpalo` | pooled per-request arenas that keep their chunks |
 //! | `bytes` | pooled buffers as `bytes::Bytes`, and back |
+//! | `metrics` | statistics by way of the `metrics` facade (Prometheus text needs no feature) |
+//! | `swap` | a pool that is replaced by another while it is in use |
 //! | `zeroize` | objects that hold secrets: wiped when next taken, or when given back |
 //! | `call-sites` | [`meter::assert_no_alloc`] names the function and line that allocated |
 
@@ -128,6 +131,7 @@ mod builder;
 pub mod checks;
 mod counter;
 pub mod decay;
+pub mod export;
 mod fallback;
 mod free;
 mod guard;
@@ -139,6 +143,7 @@ pub mod meter;
 mod overload;
 mod panics;
 mod percpu;
+mod periodic;
 mod plain;
 mod pool;
 pub mod probes;
@@ -148,6 +153,8 @@ pub mod sizing;
 mod slab;
 mod statistics;
 mod stock;
+#[cfg(feature = "swap")]
+pub mod swap;
 mod sync;
 mod waiting;
 mod window;
@@ -175,5 +182,7 @@ pub use recycle::{AsIs, ByTrait, KeepVec, Recycle, Recycler, ReusableIf, With, W
 pub use recycle::{Wiped, wipe};
 pub use sizing::Sizing;
 pub use statistics::{CoreStatistics, Statistics};
+#[cfg(feature = "swap")]
+pub use swap::Swap;
 pub use waiting::GetAsync;
 pub use window::Window;

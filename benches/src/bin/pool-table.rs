@@ -1,6 +1,7 @@
 //! Measures tailcut-pool beside allocators and other pools, and prints a table per workload.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -11,6 +12,7 @@ use clap::Parser;
 use serde::Serialize;
 use tailcut_benches::allocator::Chosen;
 use tailcut_benches::alone::Task;
+use tailcut_benches::companion;
 use tailcut_benches::facts::Facts;
 use tailcut_benches::placement::Placement;
 use tailcut_benches::print;
@@ -20,6 +22,7 @@ use tailcut_benches::rows::{GoBinary, REFERENCE};
 use tailcut_benches::source::Kind;
 use tailcut_benches::targets::{self, Checked};
 use tailcut_benches::workload::{Context, Row, Workload, all};
+use tailcut_benches::workloads::traced;
 
 /// Measures tailcut-pool beside allocators and other pools.
 ///
@@ -48,6 +51,10 @@ struct Cli {
     /// What the program starts itself with, for a row that needs a process of its own.
     #[arg(long, value_name = "TASK", hide = true)]
     alone: Option<String>,
+    /// Measures the slow path whenever asked: what the program starts itself with, for a row that
+    /// a tracer is attached to.
+    #[arg(long, hide = true)]
+    answer: bool,
     /// How often, with `--alone`.
     #[arg(long, value_name = "N", hide = true, default_value_t = 1)]
     repetitions: u64,
@@ -84,6 +91,9 @@ fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     if let Some(task) = cli.alone {
         return alone(&task, cli.repetitions);
+    }
+    if cli.answer {
+        return answer();
     }
     let (wanted, row) = cli
         .only
@@ -154,6 +164,13 @@ fn alone(task: &str, repetitions: u64) -> Result<ExitCode> {
     let task = Task::parse(task).with_context(|| format!("no task is named '{task}'"))?;
     let number = task.perform(repetitions).map_err(anyhow::Error::msg)?;
     println!("{number}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Measures the slow path until nobody asks any more.
+fn answer() -> Result<ExitCode> {
+    let measure = traced::slow_path().map_err(anyhow::Error::msg)?;
+    companion::answer(io::stdin().lock(), io::stdout().lock(), measure)?;
     Ok(ExitCode::SUCCESS)
 }
 
