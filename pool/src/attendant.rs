@@ -68,6 +68,13 @@ impl Attendant {
         }
     }
 
+    /// An object in use has been dropped, and its slot is vacant.
+    pub(crate) fn vacated(&self, object: NonNull<u8>) {
+        if let Some(ledger) = &self.ledger {
+            ledger.vacated(object);
+        }
+    }
+
     /// An object of `pool` was taken, by a get at `site`.
     pub(crate) fn taken(&self, pool: usize, object: NonNull<u8>, site: Site) {
         if let Some(ledger) = &self.ledger {

@@ -20,6 +20,8 @@ pub struct Builder<F, R = ByTrait, O = Refuse> {
     recycler: R,
     plan: Plan,
     overload: PhantomData<O>,
+    /// Invariant in `F`: what `on_return` was told of the objects' type must still hold at `build`.
+    maker: PhantomData<fn(F) -> F>,
 }
 
 /// Everything but the maker and the recycler.
@@ -57,6 +59,7 @@ impl<F> Builder<F> {
                 duties: Duties::default(),
             },
             overload: PhantomData,
+            maker: PhantomData,
         }
     }
 }
@@ -71,7 +74,7 @@ impl<F, R, O> Builder<F, R, O> {
     }
 
     /// How many objects the pool has room for, so that it can be [resized](Pool::resize) up to
-    /// that. Room costs addresses, and a few bytes an object, but no memory for the objects.
+    /// that. Room costs addresses, and some eight bytes an object, but no memory for the objects.
     pub fn room_for(mut self, objects: usize) -> Self {
         self.plan.limit = objects;
         self
@@ -86,6 +89,18 @@ impl<F, R, O> Builder<F, R, O> {
     }
 
     /// Which pages the objects are to lie on.
+    ///
+    /// ```
+    /// # use tailcut_pool::{HugePages, Pages, Pool};
+    /// let pool = Pool::builder(|| [0_u8; 4096])
+    ///     .keep_as_is()
+    ///     .capacity(1024)
+    ///     .align(4096)
+    ///     .huge_pages(HugePages::Never)
+    ///     .build()?;
+    /// assert_eq!(pool.pages(), Pages::Base);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn huge_pages(mut self, pages: HugePages) -> Self {
         self.plan.wishes.huge = pages;
         self
@@ -163,6 +178,7 @@ impl<F, R, O> Builder<F, R, O> {
             recycler,
             plan: self.plan,
             overload: self.overload,
+            maker: PhantomData,
         }
     }
 
@@ -178,6 +194,7 @@ impl<F, R, O> Builder<F, R, O> {
             recycler: ReusableIf::new(self.recycler, reusable),
             plan: self.plan,
             overload: self.overload,
+            maker: PhantomData,
         }
     }
 
@@ -186,7 +203,8 @@ impl<F, R, O> Builder<F, R, O> {
     ///
     /// Costs the fast path: every get and put goes out of line (some ten nanoseconds), and
     /// [`Window::release`](crate::Window::release) touches each object. A panic of `clean` goes on
-    /// to whoever drops the guard, and the object stays out of use.
+    /// to whoever drops the guard (so that one during another panic aborts), and that object stays
+    /// out of use.
     ///
     /// ```
     /// # use tailcut_pool::Pool;
@@ -203,8 +221,9 @@ impl<F, R, O> Builder<F, R, O> {
         G: Fn(&mut T) + Send + Sync + 'static,
     {
         self.plan.duties.on_return = Some(Arc::new(move |object: NonNull<u8>| {
-            // SAFETY: called with objects of this pool, which are `T`s because its maker makes
-            // them (a maker makes one type only), by whoever gives the object back and so owns it.
+            // SAFETY: called with objects of this pool, by whoever gives the object back and so owns
+            // it. They are `T`s: a maker makes one type only, and the builder is invariant in its
+            // maker, so that this one is still of the type that it was here.
             clean(unsafe { object.cast::<T>().as_mut() });
         }));
         self
@@ -243,6 +262,7 @@ impl<F, R, O> Builder<F, R, O> {
             recycler: self.recycler,
             plan: self.plan,
             overload: PhantomData,
+            maker: PhantomData,
         }
     }
 }

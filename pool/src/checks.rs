@@ -46,6 +46,14 @@ impl Checks {
     }
 
     /// Calls `report` with the objects still in use when the pool ends, instead.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Checks, Pool};
+    /// let checks = Checks::new().on_leak(|left| assert_eq!(left.len(), 1));
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(4).checked(checks).build()?;
+    /// std::mem::forget(pool.try_get()?);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn on_leak(mut self, report: impl Fn(&[InUse]) + Send + Sync + 'static) -> Self {
         self.on_leak = Some(Arc::new(report));
@@ -145,6 +153,11 @@ impl Ledger {
             // SAFETY: between the object's end and the next slot; nobody's but ours.
             unsafe { object.add(offset).write_volatile(CANARY) };
         }
+    }
+
+    /// An object in use is no more.
+    pub(crate) fn vacated(&self, object: NonNull<u8>) {
+        *self.record(object).1.lock() = Record::Free(None);
     }
 
     pub(crate) fn taken(&self, object: NonNull<u8>, site: Site) {

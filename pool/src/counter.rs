@@ -45,6 +45,14 @@ impl Counter {
         }
     }
 
+    /// Raises the number to `value` if it is below.
+    #[inline]
+    pub(crate) fn at_least(&self, value: u64) {
+        if self.read() < value {
+            self.0.fetch_max(value, Relaxed);
+        }
+    }
+
     /// Sets the number and returns the one before.
     pub(crate) fn replace(&self, value: u64) -> u64 {
         self.0.swap(value, Relaxed)

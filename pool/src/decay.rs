@@ -1,10 +1,10 @@
 //! Gives back what a pool grew to and no longer needs, from a thread of its own.
 
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::ops::ControlFlow;
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::periodic::Periodic;
 use crate::pool::Pool;
 
 /// Calls [`Pool::decay`] every `period` until the pool or the returned handle is dropped.
@@ -32,20 +32,15 @@ where
     O: Send + Sync + 'static,
 {
     let pool: Weak<Pool<T, R, O>> = Arc::downgrade(pool);
-    let (stop, stopped) = mpsc::channel::<()>();
-    let thread = thread::Builder::new()
-        .name("tailcut-decay".to_owned())
-        .spawn(move || {
-            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(period) {
-                match pool.upgrade() {
-                    Some(pool) => drop(pool.decay()),
-                    None => return,
-                }
-            }
-        })?;
+    let work = move || match pool.upgrade() {
+        Some(pool) => {
+            pool.decay();
+            ControlFlow::Continue(())
+        }
+        None => ControlFlow::Break(()),
+    };
     Ok(Decay {
-        stop: Some(stop),
-        thread: Some(thread),
+        _running: Periodic::spawn("tailcut-decay", period, work)?,
     })
 }
 
@@ -53,19 +48,5 @@ where
 #[derive(Debug)]
 #[must_use = "the decay ends when this is dropped"]
 pub struct Decay {
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Drop for Decay {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // If the pool's last owner is the decay thread itself, it must not wait for itself.
-            if thread.thread().id() != thread::current().id() {
-                // A destructor that panicked in there has been reported by the panic hook.
-                let _ = thread.join();
-            }
-        }
-    }
+    _running: Periodic,
 }

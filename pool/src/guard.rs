@@ -53,6 +53,17 @@ impl<'p, T> Guard<'p, T> {
     /// Takes the guard apart: the object stays in use until [`Pool::from_raw`](crate::Pool::from_raw)
     /// makes a guard of the address again. For an object whose way leads through foreign code: a
     /// C callback's context, a completion queue's user data.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Guard, Pool};
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(1).build()?;
+    /// let address = Guard::into_raw(pool.try_get()?);
+    /// // SAFETY: the address comes from this pool's guard, and becomes one guard again.
+    /// let guard = unsafe { pool.from_raw(address) };
+    /// drop(guard);
+    /// assert!(pool.try_get().is_ok());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the object stays out of use unless the address is kept"]
     pub fn into_raw(guard: Self) -> NonNull<T> {
         guard.into_object()

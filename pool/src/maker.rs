@@ -126,6 +126,20 @@ impl<'s, T> Slot<'s, T> {
 
     /// Says that the memory was filled by way of [`as_mut_ptr`](Self::as_mut_ptr).
     ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pages = Pool::<[u8; 1 << 20]>::builder_in_place(|mut slot| {
+    ///     // SAFETY: the pointer is valid for one array, and zeros are a valid one.
+    ///     unsafe {
+    ///         slot.as_mut_ptr().write_bytes(0, 1);
+    ///         slot.assume_filled()
+    ///     }
+    /// });
+    /// let pages = pages.keep_as_is().capacity(2).build()?;
+    /// assert_eq!(pages.try_get()?[7], 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Safety
     /// The memory holds a valid `T`.
     pub unsafe fn assume_filled(self) -> Filled<'s, T> {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::builder::{BuildError, Builder, Plan};
 use crate::checks::InUse;
+use crate::free::FreeSlots;
 use crate::guard::{Guard, OwnedGuard};
 use crate::lifetimes::Lifetimes;
 use crate::maker::sealed::Sealed;
@@ -137,6 +138,16 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
 
     /// As [`try_get`](Self::try_get), for a guard that does not borrow the pool.
     ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 7_u64).keep_as_is().capacity(4).build()?;
+    /// let number = pool.try_get_owned()?;
+    /// let thread = std::thread::spawn(move || *number); // outlives the pool if need be
+    /// drop(pool);
+    /// assert_eq!(thread.join().unwrap(), 7);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Exhausted`] if every object is in use.
     ///
@@ -174,7 +185,8 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     }
 
     /// Takes `N` objects at once, or none. Up to 32 that lie in the core's magazine cost little
-    /// more than one.
+    /// more than one. A call that fails has held what it could have for a moment, in which others
+    /// may have been refused.
     ///
     /// ```
     /// # use tailcut_pool::Pool;
@@ -209,21 +221,34 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// # Panics
     /// If a guard is another pool's; it goes back to that one, and so do those not yet looked at.
     pub fn put_all<'p>(&'p self, guards: impl IntoIterator<Item = Guard<'p, T>>) {
+        /// Gives what it holds back, on a panic as well.
+        struct Some<'p> {
+            free: &'p FreeSlots,
+            objects: [NonNull<u8>; 32],
+            filled: usize,
+        }
+        impl Drop for Some<'_> {
+            fn drop(&mut self) {
+                self.free.put_many(&self.objects[..self.filled]);
+            }
+        }
         let free = self.stock.get().free();
-        let mut objects = [NonNull::<u8>::dangling(); 32];
         let mut guards = guards.into_iter();
         loop {
-            let mut filled = 0;
-            for (object, guard) in objects.iter_mut().zip(&mut guards) {
+            let mut some = Some {
+                free,
+                objects: [NonNull::dangling(); 32],
+                filled: 0,
+            };
+            for guard in guards.by_ref().take(some.objects.len()) {
                 assert!(
                     std::ptr::eq(guard.free(), free),
                     "a pool takes guards of its own objects only"
                 );
-                *object = guard.into_object().cast();
-                filled += 1;
+                some.objects[some.filled] = guard.into_object().cast();
+                some.filled += 1;
             }
-            free.put_many(&objects[..filled]);
-            if filled < objects.len() {
+            if some.filled < some.objects.len() {
                 return;
             }
         }
@@ -277,7 +302,8 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// [checked](Builder::checked) pool panics when such a guard is dropped a second time.)
     #[inline]
     pub unsafe fn from_raw(&self, object: NonNull<T>) -> Guard<'_, T> {
-        Guard::new(object, self.stock.get().free())
+        let free = self.stock.get().free();
+        Guard::new(free.readdress(object.cast()).cast(), free)
     }
 }
 
@@ -312,7 +338,7 @@ impl<'p, T> Unready<'p, T> {
         std::mem::forget(self);
         let free = stock.free();
         probes::discard(free.address(), object.as_ptr().addr());
-        stock.inventory().replace(object);
+        stock.replace(object);
         Guard::new(object, free)
     }
 }
@@ -323,12 +349,14 @@ impl<T> Drop for Unready<'_, T> {
         let (object, stock) = (self.object, self.stock);
         let free = stock.free();
         probes::discard(free.address(), object.as_ptr().addr());
-        // A panic is under way. If the maker panics as well, the slot stays vacant.
-        let replaced = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            stock.inventory().replace(object);
-        }));
-        if replaced.is_ok() {
+        // A panic is under way, and another one out of here would end the process. If the maker
+        // panics, the slot stays vacant; if what is done on return does, the object is lost.
+        let put_back = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            stock.replace(object);
             free.put(object.cast());
+        }));
+        if let Err(panic) = put_back {
+            std::mem::forget(panic); // the first one goes on
         }
     }
 }
@@ -368,6 +396,17 @@ impl<T, R, O> Pool<T, R, O> {
 
     /// What the pool has done so far and holds now. Costs a few reads per core, and nothing to
     /// those who get and put; allocates the list of cores.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(100).build()?;
+    /// let held = pool.try_get()?;
+    /// let statistics = pool.statistics();
+    /// assert_eq!((statistics.in_use, statistics.free()), (1, 99));
+    /// assert_eq!(statistics.total().gets, 1);
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn statistics(&self) -> Statistics {
         let stock = self.stock.get();
@@ -378,6 +417,16 @@ impl<T, R, O> Pool<T, R, O> {
 
     /// The objects in use, of a [checked](Builder::checked) pool: by whom, since when, taken
     /// where. `None` if the pool is not checked.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Checks, Pool};
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(4).checked(Checks::new()).build()?;
+    /// std::mem::forget(pool.try_get()?); // who has it?
+    /// let lost = &pool.in_use().unwrap()[0];
+    /// assert!(lost.site.file().ends_with(".rs"));
+    /// println!("{lost}");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn in_use(&self) -> Option<Vec<InUse>> {
         let ledger = self.stock.get().free().attendant()?.ledger()?;
@@ -398,7 +447,8 @@ impl<T, R, O> Pool<T, R, O> {
     /// Shrinking drops free objects only, and gives pages on which no object is left back to the
     /// system; objects in use stay, so ask again later if the pool is still larger than asked for.
     /// Takes a lock; gets and puts go on meanwhile, but one that comes just then may be refused
-    /// because of an object that is about to be dropped.
+    /// because of an object that is about to be dropped. A pool without objects refuses everybody,
+    /// and whoever waits then waits until it is made larger.
     ///
     /// ```
     /// # use tailcut_pool::Pool;
@@ -436,7 +486,8 @@ impl<T, R, O> Pool<T, R, O> {
         if leaving == 0 {
             return 0;
         }
-        before - self.resize(before - leaving)
+        // Counted, not subtracted: others may make the pool grow meanwhile.
+        stock.resize(before - leaving)
     }
 }
 
@@ -539,6 +590,16 @@ impl<T, R: Recycler<T>> Pool<T, R, Wait> {
     }
 
     /// As [`get`](Pool::get), but for at most `patience`.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(String::new).capacity(1).wait().build()?;
+    /// let held = pool.get();
+    /// assert!(pool.get_timeout(Duration::from_millis(1)).is_err());
+    /// # drop(held);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     ///
     /// # Errors
     /// [`Exhausted`] if no object came free in time.

@@ -20,9 +20,8 @@ pub struct Statistics {
     pub capacity: usize,
     /// Objects that somebody holds: by a guard, in a window, or on their way between two cores.
     pub in_use: usize,
-    /// The most objects at once that were not in the depot, so far: in use, or at hand in some
-    /// magazine. The most in use were at most this, and at least this less what the magazines
-    /// hold (64 objects per core). What [`sizing`](crate::sizing) asks for.
+    /// The most objects at once, so far, that were in use or at hand in some magazine. The most in
+    /// use were at most this, and at least this less what the magazines hold (64 objects per core). What [`sizing`](crate::sizing) asks for.
     pub high_water: usize,
     /// Free objects between the cores, in full batches.
     pub in_depot: usize,

@@ -52,7 +52,8 @@ impl<T> Stock<T> {
             },
             place,
             Self::end,
-        );
+        )
+        .map_err(|_| BuildError::OutOfMemory { bytes: 8 * slots })?;
         let stock = Box::new(Stock {
             free,
             inventory: Inventory::new(slab, slots, capacity, make),
@@ -98,10 +99,20 @@ impl<T> Stock<T> {
         made
     }
 
-    /// Brings the number of objects to `target`, as far as can be done now.
-    pub(crate) fn resize(&self, target: usize) {
+    /// Drops a spoilt object, which the caller owns, and makes a new one in its place.
+    ///
+    /// # Panics
+    /// As [`Inventory::replace`]; there is no object then.
+    pub(crate) fn replace(&self, object: NonNull<T>) {
+        self.inventory
+            .replace(object, || self.free.vacated(object.cast()));
+    }
+
+    /// Brings the number of objects to `target`, as far as can be done now; returns how many were
+    /// dropped.
+    pub(crate) fn resize(&self, target: usize) -> usize {
         let before = self.inventory.objects();
-        self.inventory.resize(
+        let dropped = self.inventory.resize(
             target,
             || self.free.take_to_retire().map(NonNull::cast),
             |ordinal| self.admit(std::iter::once(ordinal)),
@@ -113,6 +124,7 @@ impl<T> Stock<T> {
         } else if after < before {
             probes::shrink(address, (before - after) as u64, after as u64);
         }
+        dropped
     }
 
     /// Frees the stock.

@@ -134,15 +134,18 @@ pub(crate) fn wait<'m, T>(
 }
 
 /// Lets another thread run: spins first, then yields, so that a waiter on an oversubscribed
-/// machine does not keep the core from the thread it waits for.
+/// machine does not keep the core from the thread it waits for; in the end sleeps, because to a
+/// thread of lower real-time priority no yield is of use.
 pub(crate) fn relax(attempt: &mut u32) {
     #[cfg(loom)]
     loom::thread::yield_now();
     #[cfg(not(loom))]
     if *attempt < 64 {
         std::hint::spin_loop();
-    } else {
+    } else if *attempt < 4096 {
         std::thread::yield_now();
+    } else {
+        std::thread::sleep(std::time::Duration::from_micros(50));
     }
     *attempt = attempt.saturating_add(1);
 }

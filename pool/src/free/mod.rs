@@ -36,18 +36,21 @@ pub(crate) mod waiting;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
-use std::panic::Location;
+use std::collections::TryReserveError;
+use std::panic::{Location, resume_unwind};
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
 
-use self::closing::Closing;
+use self::closing::{Closing, LatePut, Visit};
 use self::depot::{Chain, Depot, MAX_BATCH};
 use self::events::Events;
 use self::loose::Loose;
 use self::transits::Transits;
 use self::waiting::Waiters;
 use crate::attendant::Attendant;
+use crate::counter::Counter;
+use crate::panics::keep_first;
 use crate::percpu::{Fallback, FenceRefused, Path, portable, rseq};
 use crate::slab::{Place, SlotId};
 use crate::statistics::{CoreStatistics, Statistics};
@@ -85,7 +88,15 @@ pub(crate) struct FreeSlots {
     attendant: Option<Box<Attendant>>,
     /// By core, as the magazines are.
     events: Box<[CachePadded<Events>]>,
+    /// How many slots were let in, less those that were taken to be retired or hold no object.
+    admitted: Counter,
+    /// The most of them so far that were in use or at hand in some magazine.
+    high_water: Counter,
     transits: CachePadded<Transits>,
+    /// Slots on their way to somebody who waits.
+    servings: CachePadded<Transits>,
+    /// Objects that are out of use for good, because what was done on their return panicked.
+    lost: Counter,
     waiters: CachePadded<Waiters>,
     closing: CachePadded<Closing>,
     /// Frees the pool of which this is a part, once it is closed.
@@ -104,11 +115,14 @@ impl FreeSlots {
     ///
     /// `end` frees the pool of which these are a part, given their address, when the last owned
     /// guard of a closed pool is dropped.
+    ///
+    /// # Errors
+    /// There is no memory for the slots' links.
     pub(crate) fn new(
         arrangement: Arrangement,
         place: Place,
         end: unsafe fn(NonNull<FreeSlots>),
-    ) -> Self {
+    ) -> Result<Self, TryReserveError> {
         let Arrangement {
             slots,
             expected,
@@ -116,7 +130,9 @@ impl FreeSlots {
             attendant,
         } = arrangement;
         let cpus = cpus();
-        let batch_for = |cores: usize| (expected / (4 * cores)).clamp(1, MAX_BATCH);
+        // Of a pool with much room, a share of that: a node of the depot is there for each batch.
+        let objects = expected.max(slots / 16);
+        let batch_for = |cores: usize| (objects / (4 * cores)).clamp(1, MAX_BATCH);
         let mut batch = batch_for(cpus);
         let magazines = if portable {
             Err(Fallback::Requested)
@@ -137,29 +153,34 @@ impl FreeSlots {
             Magazines::Portable(magazines, _) => (None, Some(magazines.access())),
         };
         let cores = magazines.count();
-        FreeSlots {
+        Ok(FreeSlots {
             fast,
             portable,
             magazines,
             place,
             slots,
-            loose: Loose::new(slots, place.spacing()),
-            depot: Depot::new(slots, batch),
+            loose: Loose::new(slots, place.spacing())?,
+            depot: Depot::new(slots, batch)?,
             attendant,
             events: (0..cores).map(|_| CachePadded::default()).collect(),
+            admitted: Counter::default(),
+            high_water: Counter::default(),
             transits: CachePadded::default(),
+            servings: CachePadded::default(),
+            lost: Counter::default(),
             waiters: CachePadded::new(Waiters::new()),
             closing: CachePadded::new(Closing::new()),
             end,
-        }
+        })
     }
 
     /// Lets in new slots, by ordinal, so that the first ones taken are the first ones given.
     pub(crate) fn admit(&self, ordinals: impl DoubleEndedIterator<Item = u32>) {
         let spacing = self.place.spacing();
         let mut slots = [SlotId(0); MAX_BATCH];
-        let mut filled = 0;
+        let (mut filled, mut count) = (0, 0);
         for ordinal in ordinals.rev() {
+            count += 1;
             slots[filled] = spacing.slot(ordinal);
             filled += 1;
             if filled == self.batch() {
@@ -171,6 +192,7 @@ impl FreeSlots {
             .iter()
             .rev()
             .for_each(|&slot| self.loose.push(slot));
+        self.admitted.add(count);
         self.serve_waiters();
     }
 
@@ -248,21 +270,16 @@ impl FreeSlots {
     /// As [`put_owned`](Self::put_owned).
     #[inline(never)]
     unsafe fn put_owned_slow(this: NonNull<FreeSlots>, object: NonNull<u8>) {
-        // SAFETY: an object in use keeps the pool alive. After `leave` and after a `late_put` that
-        // was not the last, the reference is not used any more; both are on atomics alone.
+        // SAFETY: an object in use keeps the pool alive, until the visit or the late put ends.
         let free = unsafe { &*this.as_ptr() };
         if free.closing.enter() {
-            free.put_slow(object);
-            free.closing.leave();
-            return;
-        }
-        if let Some(attendant) = &free.attendant {
-            attendant.given_back(free.address(), object);
-        }
-        if free.closing.late_put() {
-            // SAFETY: every object has come back and the pool was closed, so nobody else has the
-            // pool's address.
-            unsafe { (free.end)(this) }
+            // SAFETY: entered just now, and `free` is not used afterwards.
+            unsafe { Visit::run(this, || free.put_slow(object)) };
+        } else {
+            let _late = LatePut(this);
+            if let Some(attendant) = &free.attendant {
+                attendant.given_back(free.address(), object);
+            }
         }
     }
 
@@ -275,13 +292,16 @@ impl FreeSlots {
         // SAFETY: the caller's promise: alive until the objects in use have been given back *and*
         // counted, which is done below.
         let free = unsafe { &*this.as_ptr() };
+        if Visit::close_at_the_end(this, objects) {
+            return; // this thread is inside, in a waker that dropped the pool
+        }
         free.closing.close();
         if free.shut_for_giving(true).is_err() {
             // A put may be under way that nobody can stop: its pool must stay where it is.
             return;
         }
         free.closing.wait_for_those_inside();
-        let in_use = objects - free.resident();
+        let in_use = objects - free.resident() - free.lost.read() as usize;
         if free.closing.expect(in_use as u64) {
             // SAFETY: every object is free, and nobody has the pool's address.
             unsafe { (free.end)(this) }
@@ -303,10 +323,43 @@ impl FreeSlots {
     #[cold]
     #[inline(never)]
     fn put_slow(&self, object: NonNull<u8>) {
-        if let Some(attendant) = &self.attendant {
-            attendant.given_back(self.address(), object);
-        }
+        self.attend_return(object);
         self.put_unattended(object);
+    }
+
+    /// Shows an object to the attendant before it is given back. Should that panic, the object is
+    /// lost: out of use until the pool ends.
+    fn attend_return(&self, object: NonNull<u8>) {
+        struct Lost<'f>(&'f Counter);
+        impl Drop for Lost<'_> {
+            fn drop(&mut self) {
+                self.0.add_one();
+            }
+        }
+        if let Some(attendant) = &self.attendant {
+            let lost = Lost(&self.lost);
+            attendant.given_back(self.address(), object);
+            std::mem::forget(lost);
+        }
+    }
+
+    /// An object in use is no more; its slot is to be let in anew.
+    pub(crate) fn vacated(&self, object: NonNull<u8>) {
+        if let Some(attendant) = &self.attendant {
+            attendant.vacated(object);
+        }
+        self.admitted.subtract(1);
+    }
+
+    /// Gives back objects one by one past the attendant, all of them, even if it panics at some.
+    fn put_each(&self, objects: impl Iterator<Item = NonNull<u8>>) {
+        let mut first_panic = None;
+        for object in objects {
+            keep_first(&mut first_panic, || self.put(object));
+        }
+        if let Some(panic) = first_panic {
+            resume_unwind(panic);
+        }
     }
 
     /// Takes up to `into.len()` objects at once; returns how many were to be had.
@@ -349,7 +402,7 @@ impl FreeSlots {
             self.events().puts.add(some.len() as u64);
             objects = rest;
         }
-        objects.iter().for_each(|&object| self.put(object));
+        self.put_each(objects.iter().copied());
     }
 
     /// Splits the right to give an object back in two.
@@ -380,10 +433,15 @@ impl FreeSlots {
         if chain.nodes() == 0 {
             return;
         }
-        if let Some(attendant) = &self.attendant {
-            self.visit(chain, |slot| {
-                attendant.given_back(self.address(), self.place.object(slot));
+        if self.attendant.is_some() {
+            let mut first_panic = None;
+            self.depot.dissolve(chain, |slot| {
+                keep_first(&mut first_panic, || self.put(self.place.object(slot)));
             });
+            if let Some(panic) = first_panic {
+                resume_unwind(panic);
+            }
+            return;
         }
         self.events()
             .puts
@@ -406,6 +464,16 @@ impl FreeSlots {
     /// How many slots there can ever be.
     pub(crate) fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// The object at an address that came from outside: the same address, made anew from the slab's,
+    /// whatever reference it had gone through. An address that is no object's is left to a checked
+    /// pool to complain about.
+    pub(crate) fn readdress(&self, object: NonNull<u8>) -> NonNull<u8> {
+        match self.place.slot_at(object.as_ptr().addr(), self.slots) {
+            Some(slot) => self.place.object(slot),
+            None => object,
+        }
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -443,6 +511,12 @@ impl FreeSlots {
         self.depot.take_fewest_batches() * self.batch()
     }
 
+    /// How many slots are in use or at hand in some magazine.
+    fn at_hand(&self) -> u64 {
+        let elsewhere = self.depot.batches() * self.batch() + self.loose.len();
+        self.admitted.read().saturating_sub(elsewhere as u64)
+    }
+
     /// What is to be counted here; the pool adds the rest.
     pub(crate) fn statistics(&self, capacity: usize) -> Statistics {
         let cores: Vec<CoreStatistics> = (0..self.magazines.count())
@@ -464,12 +538,11 @@ impl FreeSlots {
         let in_depot = self.depot.batches() * self.batch();
         let loose = self.loose.len();
         let resident: usize = cores.iter().map(|core| core.resident).sum();
-        let fewest = self.depot.fewest_batches() * self.batch();
         Statistics {
             path: self.path(),
             capacity,
             in_use: capacity.saturating_sub(resident + in_depot + loose),
-            high_water: capacity.saturating_sub(fewest),
+            high_water: self.high_water.read().max(self.at_hand()) as usize,
             in_depot,
             loose,
             waiting: self.waiters.len(),

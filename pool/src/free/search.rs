@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::depot::MAX_BATCH;
-use super::waiting::Waiter;
+use super::waiting::{self, Waiter};
 use super::{FreeSlots, Site};
 use crate::percpu::FenceRefused;
 use crate::slab::SlotId;
@@ -31,7 +31,7 @@ impl FreeSlots {
                     self.events().gets.add_one();
                     return Some(object);
                 }
-                Ok(None) if !self.nothing_is_free() => sync::relax(&mut attempt),
+                Ok(None) if !self.nothing_is_free_or_served() => sync::relax(&mut attempt),
                 // Nothing; or what other cores hold is out of reach for good: refuse rather than
                 // hang.
                 Ok(None) | Err(FenceRefused) => {
@@ -46,6 +46,7 @@ impl FreeSlots {
     /// Loose slots, the depot, the other magazines.
     fn take_elsewhere(&self) -> Result<Option<NonNull<u8>>, FenceRefused> {
         if let Some(slot) = self.loose.pop() {
+            self.high_water.at_least(self.at_hand());
             return Ok(Some(self.place.object(slot)));
         }
         // Only if there may be something to move: a transit spoils other threads' proof that
@@ -62,6 +63,7 @@ impl FreeSlots {
                 *object = self.place.object(slot);
             }
             self.events().refills.add_one();
+            self.high_water.at_least(self.at_hand());
             probes::refill(
                 self.address(),
                 self.magazines.here() as u32,
@@ -101,7 +103,11 @@ impl FreeSlots {
         // Nobody need look for it if somebody waits for it.
         let object = if self.waiters.any() {
             match self.waiters.give(object, || self.nobody_waits()) {
-                Ok(()) => return self.events().puts.add_one(),
+                Ok(task) => {
+                    self.events().puts.add_one();
+                    waiting::wake(task);
+                    return;
+                }
                 Err(object) => object,
             }
         } else {
@@ -188,6 +194,8 @@ impl FreeSlots {
     /// A future's end: whatever it was given and did not take goes to the next.
     pub(crate) fn leave_queue(&self, waiter: Pin<&Waiter>) {
         if let Some(object) = self.waiters.leave(waiter, || self.nobody_waits()) {
+            // The put below counts one; so there was a get.
+            self.events().gets.add_one();
             self.put_unattended(object);
         }
     }
@@ -209,20 +217,28 @@ impl FreeSlots {
     /// path does.
     pub(super) fn serve_waiters(&self) {
         while self.waiters.any() {
+            let serving = self.servings.begin();
             let Some(object) = self.take_for_another() else {
                 return;
             };
-            if let Err(object) = self.waiters.give(object, || self.nobody_waits()) {
+            match self.waiters.give(object, || self.nobody_waits()) {
+                Ok(task) => {
+                    // The task may run at once, and look for objects itself.
+                    drop(serving);
+                    waiting::wake(task);
+                }
                 // They have all gone. Look again afterwards: somebody may have come, and found
                 // nothing because it was in our hands.
-                self.loose.push(self.place.slot(object));
+                Err(object) => self.loose.push(self.place.slot(object)),
             }
         }
     }
 
     /// Takes a slot that is not to come back.
     pub(crate) fn take_to_retire(&self) -> Option<NonNull<u8>> {
-        self.take_for_another()
+        let object = self.take_for_another()?;
+        self.admitted.subtract(1);
+        Some(object)
     }
 
     /// As `take_unattended`, but not counted as a get or a miss.
@@ -250,6 +266,13 @@ impl FreeSlots {
 
     fn nobody_waits(&self) {
         let _ = self.shut_for_giving(false);
+    }
+
+    /// As [`nothing_is_free`](Self::nothing_is_free), and no slot was on its way to somebody who
+    /// waits, either: it may turn out that nobody does any more.
+    fn nothing_is_free_or_served(&self) -> bool {
+        let quiet = self.servings.none_under_way();
+        quiet.is_some() && self.nothing_is_free() && quiet == Some(self.servings.begun())
     }
 
     /// Whether at one moment no slot lay in any place and none was in transit: two equal
