@@ -1,6 +1,8 @@
-//! Rows that run in a process of their own really run on the allocator that they name.
+//! Rows that run in a process of their own: they run on the allocator that they name, and measure
+//! as often as they are asked.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 use tailcut_benches::allocator::{Allocator, VARIABLE};
 use tailcut_benches::alone::{Task, number_printed_by};
@@ -39,4 +41,28 @@ fn every_form_of_order_can_be_measured_on_every_allocator() {
             );
         }
     }
+}
+
+#[test]
+fn a_process_that_is_kept_answers_each_request_and_ends_with_its_input() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_pool-table"));
+    program.arg("--answer").stdin(Stdio::piped());
+    program.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = program.spawn().unwrap();
+    // Taken, so that it is closed after the last request. (A process that has nothing to measure
+    // on this machine may be gone already.)
+    let _ = process.stdin.take().unwrap().write_all(b"1\n10\n");
+    let output = process.wait_with_output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    if complaint.contains("takes the path") {
+        return; // No restartable sequences here, and so no row.
+    }
+    assert!(output.status.success(), "{complaint}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<f64> = printed.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(answers.len(), 2);
+    assert!(
+        answers.iter().all(|&nanoseconds| nanoseconds > 0.0),
+        "{answers:?}"
+    );
 }
