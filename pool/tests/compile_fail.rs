@@ -8,7 +8,7 @@
 //! a misspelt name would pass for a refused borrow.
 //!
 //! Costs one build of the library, if that was not built yet, and 0.1 s a file.
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -290,7 +290,7 @@ impl Drop for Magazines {
 }
 
 /// A small number for the calling thread, dealt when it first asks.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[inline(always)]
 fn thread_ordinal() -> usize {
     use std::cell::Cell;
@@ -311,6 +311,12 @@ fn thread_ordinal() -> usize {
         usize::MAX => deal(),
         ordinal => ordinal,
     }
+}
+
+/// Under shuttle the threads of one run are numbered from 0, so that a run can be repeated.
+#[cfg(shuttle)]
+fn thread_ordinal() -> usize {
+    shuttle::current::me().into()
 }
 
 /// Under loom the two threads of a model are told apart by their identity.
