@@ -1,3 +1,5 @@
-//! Small services, each in a heap and a pooled form. They are cargo examples:
+//! Small services that use pools. They are cargo examples:
 //!
-//! - `cargo run --release -p tailcut-examples --example quotes`: a quote server on loopback.
+//! - `cargo run --release -p tailcut-examples --example quotes`: a quote server on loopback, in a
+//!   heap and a pooled form.
+//! - `cargo run --release -p tailcut-examples --example gateway`: a gateway before a model, in tokio.

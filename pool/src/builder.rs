@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use crate::attendant::OnReturn;
+use crate::attendant::Duties;
 use crate::checks::Checks;
 use crate::maker::Maker;
 use crate::memory::{HugePages, Node, Wishes};
@@ -20,6 +20,8 @@ pub struct Builder<F, R = ByTrait, O = Refuse> {
     recycler: R,
     plan: Plan,
     overload: PhantomData<O>,
+    /// Invariant in `F`: what `on_return` was told of the objects' type must still hold at `build`.
+    maker: PhantomData<fn(F) -> F>,
 }
 
 /// Everything but the maker and the recycler.
@@ -31,8 +33,7 @@ pub(crate) struct Plan {
     pub(crate) portable: bool,
     pub(crate) align: usize,
     pub(crate) wishes: Wishes,
-    pub(crate) checks: Option<Checks>,
-    pub(crate) on_return: Option<OnReturn>,
+    pub(crate) duties: Duties,
 }
 
 impl std::fmt::Debug for Plan {
@@ -55,10 +56,10 @@ impl<F> Builder<F> {
                 portable: false,
                 align: 1,
                 wishes: Wishes::default(),
-                checks: None,
-                on_return: None,
+                duties: Duties::default(),
             },
             overload: PhantomData,
+            maker: PhantomData,
         }
     }
 }
@@ -73,7 +74,7 @@ impl<F, R, O> Builder<F, R, O> {
     }
 
     /// How many objects the pool has room for, so that it can be [resized](Pool::resize) up to
-    /// that. Room costs addresses, and a few bytes an object, but no memory for the objects.
+    /// that. Room costs addresses, and some eight bytes an object, but no memory for the objects.
     pub fn room_for(mut self, objects: usize) -> Self {
         self.plan.limit = objects;
         self
@@ -116,7 +117,18 @@ impl<F, R, O> Builder<F, R, O> {
     /// Keeps a record of each object in use and checks what is done with it: for development. See
     /// [`checks`](crate::checks).
     pub fn checked(mut self, checks: Checks) -> Self {
-        self.plan.checks = Some(checks);
+        self.plan.duties.checks = Some(checks);
+        self
+    }
+}
+
+/// What is to be seen.
+impl<F, R, O> Builder<F, R, O> {
+    /// Measures how long objects are in use, at one get in `one_in`: see [`Pool::lifetimes`] and
+    /// the `get` and `put` [probes](crate::probes). Every get and put of the pool goes out of line
+    /// for it (some nanoseconds); 1024 makes the cost of the samples themselves small.
+    pub fn sample_lifetimes(mut self, one_in: u32) -> Self {
+        self.plan.duties.sample = Some(one_in);
         self
     }
 }
@@ -154,6 +166,7 @@ impl<F, R, O> Builder<F, R, O> {
             recycler,
             plan: self.plan,
             overload: self.overload,
+            maker: PhantomData,
         }
     }
 
@@ -169,6 +182,7 @@ impl<F, R, O> Builder<F, R, O> {
             recycler: ReusableIf::new(self.recycler, reusable),
             plan: self.plan,
             overload: self.overload,
+            maker: PhantomData,
         }
     }
 
@@ -177,7 +191,8 @@ impl<F, R, O> Builder<F, R, O> {
     ///
     /// Costs the fast path: every get and put goes out of line (some ten nanoseconds), and
     /// [`Window::release`](crate::Window::release) touches each object. A panic of `clean` goes on
-    /// to whoever drops the guard, and the object stays out of use.
+    /// to whoever drops the guard (so that one during another panic aborts), and that object stays
+    /// out of use.
     ///
     /// ```
     /// # use tailcut_pool::Pool;
@@ -193,9 +208,10 @@ impl<F, R, O> Builder<F, R, O> {
         F: Maker<T>,
         G: Fn(&mut T) + Send + Sync + 'static,
     {
-        self.plan.on_return = Some(Arc::new(move |object: NonNull<u8>| {
-            // SAFETY: called with objects of this pool, which are `T`s because its maker makes
-            // them (a maker makes one type only), by whoever gives the object back and so owns it.
+        self.plan.duties.on_return = Some(Arc::new(move |object: NonNull<u8>| {
+            // SAFETY: called with objects of this pool, by whoever gives the object back and so owns
+            // it. They are `T`s: a maker makes one type only, and the builder is invariant in its
+            // maker, so that this one is still of the type that it was here.
             clean(unsafe { object.cast::<T>().as_mut() });
         }));
         self
@@ -234,6 +250,7 @@ impl<F, R, O> Builder<F, R, O> {
             recycler: self.recycler,
             plan: self.plan,
             overload: PhantomData,
+            maker: PhantomData,
         }
     }
 }

@@ -147,6 +147,11 @@ impl Ledger {
         }
     }
 
+    /// An object in use is no more.
+    pub(crate) fn vacated(&self, object: NonNull<u8>) {
+        *self.record(object).1.lock() = Record::Free(None);
+    }
+
     pub(crate) fn taken(&self, object: NonNull<u8>, site: Site) {
         let (ordinal, record) = self.record(object);
         let mut record = record.lock();

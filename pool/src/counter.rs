@@ -24,6 +24,12 @@ impl Counter {
         self.add(1);
     }
 
+    /// Adds one, and returns what was there before.
+    #[inline]
+    pub(crate) fn count(&self) -> u64 {
+        self.0.fetch_add(1, Relaxed)
+    }
+
     /// Returns what is left.
     #[inline]
     pub(crate) fn subtract(&self, n: u64) -> u64 {

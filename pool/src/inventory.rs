@@ -2,7 +2,11 @@
 //!
 //! Objects are made at build and live until the pool ends, whether they are in use or free:
 //! recycling is lazy and happens in place. What changes the stock afterwards is rare (an object
-//! that its recycler rejects, a pool that grows or shrinks), and is done here, under a lock.
+//! that its recycler rejects, a pool that grows or shrinks), and is done here, under locks.
+//!
+//! **Foreign code** (the maker, destructors) never runs under the lock of the slots. The maker runs
+//! under a lock of its own, since it is an `FnMut`: one that calls for another object of its own
+//! pool is told so by a panic instead of a deadlock.
 //!
 //! **A maker that panics** leaves everything as it was before that object: at build, the objects
 //! made so far are dropped and the memory is freed; later, the slot stays vacant.
@@ -13,7 +17,8 @@ use std::ptr::NonNull;
 use crate::counter::Counter;
 use crate::maker::sealed::Sealed;
 use crate::memory::Pages;
-use crate::plain::{Plain, PlainGuard};
+use crate::panics::keep_first;
+use crate::plain::Plain;
 use crate::slab::Slab;
 
 /// What makes the objects, once the type of the maker is forgotten.
@@ -22,22 +27,26 @@ type Make<T> = Box<dyn Sealed<T> + Send>;
 /// See the module's head.
 pub(crate) struct Inventory<T> {
     slab: Slab<T>,
-    state: Plain<State<T>>,
-    /// How many objects there are. Changed under the lock.
+    make: Plain<Make<T>>,
+    /// Which thread is making an object now: 0 for none.
+    making: Counter,
+    slots: Plain<Slots>,
+    /// One who changes the size at a time.
+    resizing: Plain<()>,
+    /// How many objects there are.
     objects: Counter,
     grown: Counter,
     shrunk: Counter,
     discarded: Counter,
 }
 
-struct State<T> {
-    make: Make<T>,
+struct Slots {
     /// Slots below `next` that hold no object.
     vacant: Vec<u32>,
     /// The first slot that never held an object.
     next: u32,
     /// How many slots there can be.
-    slots: u32,
+    count: u32,
 }
 
 impl<T> Inventory<T> {
@@ -48,67 +57,84 @@ impl<T> Inventory<T> {
     pub(crate) fn new(slab: Slab<T>, slots: usize, count: usize, make: Make<T>) -> Self {
         let inventory = Inventory {
             slab,
-            state: Plain::new(State {
-                make,
+            make: Plain::new(make),
+            making: Counter::default(),
+            slots: Plain::new(Slots {
                 vacant: Vec::new(),
                 next: 0,
-                slots: slots as u32,
+                count: slots as u32,
             }),
+            resizing: Plain::new(()),
             objects: Counter::default(),
             grown: Counter::default(),
             shrunk: Counter::default(),
             discarded: Counter::default(),
         };
-        let mut state = inventory.state.lock();
         for _ in 0..count {
-            let made = inventory.make_one(&mut state);
+            let made = inventory.make_one();
             debug_assert!(made.is_some(), "the slab was made for so many");
         }
-        drop(state);
         inventory
     }
 
-    /// Makes one object in a vacant slot; `None` if there is no slot or no memory.
-    fn make_one(&self, state: &mut State<T>) -> Option<u32> {
-        let reused = state.vacant.last().copied();
-        let ordinal = match reused {
-            Some(ordinal) => ordinal,
-            None if state.next < state.slots && self.slab.commit(state.next as usize + 1) => {
-                state.next
-            }
-            None => return None,
-        };
-        // SAFETY: the slot is in bounds, aligned and accessible, and holds no object: only the
-        // holder of the lock makes one.
-        unsafe { state.make.make_at(self.slab.object(ordinal)) };
-        match reused {
-            Some(_) => drop(state.vacant.pop()),
-            None => state.next += 1,
+    /// Makes an object in a vacant slot; `None` if there is no slot or no memory.
+    fn make_one(&self) -> Option<u32> {
+        let ordinal = self.take_vacant()?;
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            self.make_at(self.slab.object(ordinal).cast());
+        }));
+        if let Err(panic) = made {
+            self.slots.lock().vacant.push(ordinal);
+            resume_unwind(panic);
         }
-        self.objects.add(1);
+        self.objects.add_one();
         Some(ordinal)
     }
 
-    /// Makes up to `count` more objects and hands each to `admit` with the lock still held; returns
-    /// how many.
+    fn take_vacant(&self) -> Option<u32> {
+        let mut slots = self.slots.lock();
+        if let Some(ordinal) = slots.vacant.pop() {
+            return Some(ordinal);
+        }
+        let ordinal = slots.next;
+        if ordinal >= slots.count || !self.slab.commit(ordinal as usize + 1) {
+            return None;
+        }
+        slots.next += 1;
+        Some(ordinal)
+    }
+
+    /// Makes an object at an address that the caller owns, and where there is none.
+    fn make_at(&self, object: NonNull<T>) {
+        /// Says on every way out that nobody makes any more.
+        struct Making<'i>(&'i Counter);
+        impl Drop for Making<'_> {
+            fn drop(&mut self) {
+                self.0.replace(0);
+            }
+        }
+        let here = thread_token();
+        assert!(
+            self.making.read() != here,
+            "the maker of a pool asked that pool for an object, which would have to be made"
+        );
+        let mut make = self.make.lock();
+        self.making.replace(here);
+        let _making = Making(&self.making);
+        // SAFETY: a slot of the slab, in bounds, aligned and accessible, the caller's alone, and it
+        // holds no object.
+        unsafe { make.make_at(object.cast()) };
+    }
+
+    /// Makes up to `count` more objects and hands each to `admit`; returns how many.
     ///
     /// # Panics
     /// If the maker does; the objects made before were handed over.
     pub(crate) fn make_more(&self, count: usize, mut admit: impl FnMut(u32)) -> usize {
-        let mut state = self.state.lock();
-        self.make_more_locked(&mut state, count, &mut admit)
-    }
-
-    fn make_more_locked(
-        &self,
-        state: &mut State<T>,
-        count: usize,
-        admit: &mut impl FnMut(u32),
-    ) -> usize {
         for made in 0..count {
-            match self.make_one(state) {
+            match self.make_one() {
                 Some(ordinal) => {
-                    self.grown.add(1);
+                    self.grown.add_one();
                     admit(ordinal);
                 }
                 None => return made,
@@ -121,42 +147,41 @@ impl<T> Inventory<T> {
     pub(crate) fn resize(
         &self,
         target: usize,
-        mut take: impl FnMut() -> Option<NonNull<T>>,
-        mut admit: impl FnMut(u32),
+        take: impl FnMut() -> Option<NonNull<T>>,
+        admit: impl FnMut(u32),
     ) {
-        let mut state = self.state.lock();
+        let _resizing = self.resizing.lock();
         let now = self.objects();
         if target > now {
-            self.make_more_locked(&mut state, target - now, &mut admit);
-            return;
+            self.make_more(target - now, admit);
+        } else {
+            self.retire(std::iter::from_fn(take).take(now - target));
         }
-        let taken: Vec<NonNull<T>> = std::iter::from_fn(&mut take).take(now - target).collect();
-        self.retire(state, &taken);
     }
 
-    /// Drops objects that the caller has taken for good, and gives their pages back.
-    fn retire(&self, mut state: PlainGuard<'_, State<T>>, objects: &[NonNull<T>]) {
-        if objects.is_empty() {
-            return;
-        }
-        let mut panicked = None;
-        for &object in objects {
-            // SAFETY: the caller took the object, and its slot is not used again before it is
+    /// Drops objects that the caller takes for good, and gives their pages back.
+    fn retire(&self, objects: impl Iterator<Item = NonNull<T>>) {
+        let mut first_panic = None;
+        let mut retired: Vec<u32> = Vec::new();
+        for object in objects {
+            // SAFETY: the caller took the object, and its slot is used again only when it is
             // vacant.
-            let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { object.drop_in_place() }));
-            panicked = panicked.or(dropped.err());
-            state.vacant.push(self.ordinal(object));
+            keep_first(&mut first_panic, || unsafe { object.drop_in_place() });
+            retired.push(self.ordinal(object));
         }
-        self.objects.subtract(objects.len() as u64);
-        self.shrunk.add(objects.len() as u64);
-        // Descending, so that the lowest are used first again.
-        state.vacant.sort_unstable_by(|a, b| b.cmp(a));
-        for run in runs(&state.vacant) {
-            // SAFETY: vacant slots, and the lock keeps anybody from making an object there.
-            unsafe { self.slab.give_back(run) };
+        self.objects.subtract(retired.len() as u64);
+        self.shrunk.add(retired.len() as u64);
+        if !retired.is_empty() {
+            let mut slots = self.slots.lock();
+            slots.vacant.append(&mut retired);
+            // Descending, so that the lowest are used first again.
+            slots.vacant.sort_unstable_by(|a, b| b.cmp(a));
+            for run in runs(&slots.vacant) {
+                // SAFETY: vacant slots, and the lock keeps anybody from taking one.
+                unsafe { self.slab.give_back(run) };
+            }
         }
-        drop(state);
-        if let Some(panic) = panicked {
+        if let Some(panic) = first_panic {
             resume_unwind(panic);
         }
     }
@@ -168,21 +193,15 @@ impl<T> Inventory<T> {
     /// If the maker or the object's destructor does. The slot is vacant then: there is no object,
     /// and the pool holds one less.
     pub(crate) fn replace(&self, object: NonNull<T>) {
-        self.discarded.add(1);
-        // SAFETY: the caller owns the object.
-        let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { object.drop_in_place() }));
-        let mut state = self.state.lock();
-        let made = dropped.and_then(|()| {
-            // SAFETY: the slot is the caller's and holds no object any more.
-            catch_unwind(AssertUnwindSafe(|| unsafe {
-                state.make.make_at(object.cast());
-            }))
-        });
+        self.discarded.add_one();
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the caller owns the object.
+            unsafe { object.drop_in_place() };
+            self.make_at(object);
+        }));
         if let Err(panic) = made {
-            let ordinal = self.ordinal(object);
-            state.vacant.push(ordinal);
             self.objects.subtract(1);
-            drop(state);
+            self.slots.lock().vacant.push(self.ordinal(object));
             resume_unwind(panic);
         }
     }
@@ -209,26 +228,40 @@ impl<T> Inventory<T> {
 
 impl<T> Drop for Inventory<T> {
     fn drop(&mut self) {
-        let state = self.state.lock();
-        let mut vacant = vec![false; state.next as usize];
-        state
+        let mut first_panic = None;
+        let slots = self.slots.lock();
+        let mut vacant = vec![false; slots.next as usize];
+        slots
             .vacant
             .iter()
             .for_each(|&ordinal| vacant[ordinal as usize] = true);
-        let mut panicked = None;
-        for ordinal in (0..state.next).filter(|&ordinal| !vacant[ordinal as usize]) {
+        drop(slots);
+        for (ordinal, _) in (0..).zip(vacant).filter(|&(_, vacant)| !vacant) {
             let object = self.slab.object(ordinal).cast::<T>();
             // SAFETY: the slot holds an object, and nobody uses it: the pool has ended.
-            let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { object.drop_in_place() }));
-            panicked = panicked.or(dropped.err());
+            keep_first(&mut first_panic, || unsafe { object.drop_in_place() });
         }
-        drop(state);
-        if let Some(panic) = panicked
+        if let Some(panic) = first_panic
             && !std::thread::panicking()
         {
             resume_unwind(panic);
         }
     }
+}
+
+/// A number unlike that of any other living thread, and not 0.
+#[cfg(shuttle)]
+fn thread_token() -> u64 {
+    usize::from(shuttle::current::me()) as u64 + 1
+}
+
+/// See above.
+#[cfg(not(shuttle))]
+fn thread_token() -> u64 {
+    thread_local! {
+        static TOKEN: u8 = const { 0 };
+    }
+    TOKEN.with(|token| std::ptr::from_ref(token).addr() as u64)
 }
 
 impl<T> std::fmt::Debug for Inventory<T> {

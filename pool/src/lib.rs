@@ -22,66 +22,137 @@
 //!
 //! # What it is
 //!
-//! A [`Pool`] owns a fixed number of objects in one slab. Free ones wait in a **magazine** per
-//! CPU, and between the CPUs in a **depot** of full batches. Where Linux and glibc offer
-//! restartable sequences ([`Path::Rseq`]) a get or put is some ten plain instructions on the
-//! CPU's own magazine; elsewhere ([`Path::Portable`]) it is one compare-and-exchange. Memory is
-//! bounded by the capacity and the number of CPUs, never by the number of threads.
+//! A [`Pool`] owns a number of objects in one slab. Free ones wait in a **magazine** per CPU, and
+//! between the CPUs in a **depot** of full batches. Where Linux and glibc offer restartable
+//! sequences ([`Path::Rseq`]) a get or put is some ten plain instructions on the CPU's own
+//! magazine; elsewhere ([`Path::Portable`]) it is some more on a magazine of the thread's, still
+//! without a locked one. Memory is bounded by the capacity and the number of CPUs, never by the
+//! number of threads.
 //!
 //! # What it costs
 //!
-//! A get plus a put of a 256-byte object takes 2.2 ns on the machine of `BENCHMARKS.md`, where
-//! jemalloc's alloc plus free takes 3.7; see there for the table against every allocator
-//! and pool crate, and `cargo xtask bench pool` to measure your own machine.
+//! A get plus a put of a 256-byte object takes 2.2 ns on the machine of `BENCHMARKS.md` (3.7 ns on
+//! the portable path), where jemalloc's alloc plus free takes 3.8; see there for the table against
+//! every allocator and pool crate, and `cargo xtask bench pool` to measure your own machine.
 //! [`Window::release`] gives any number of objects back in O(1).
+//!
+//! # What it guarantees
+//!
+//! - **The capacity is exact.** Everything can be in use at once; a refusal means that at some
+//!   moment of the call nothing was free on any core.
+//! - **Nothing is allocated** after the build: a get, a put, a wait, a refusal and a bulk return
+//!   never touch the global allocator under [`Refuse`] and [`Wait`]. (What your recycler does is
+//!   yours; a rejected object is [replaced](Recycler::is_reusable), which takes what the maker
+//!   takes.) [`meter::assert_no_alloc`] shows the same of your own hot path, and names the line that
+//!   breaks it.
+//! - **A panic costs one object at the most.** A recycler that panics has its object discarded and
+//!   replaced; a maker that panics leaves the pool with one object less; nothing leaks.
+//! - **Guards are ordinary values.** They may be dropped on any thread, forgotten, or, if
+//!   [owned](OwnedGuard), outlive their pool.
+//!
+//! # What there is
+//!
+//! | for | see |
+//! |---|---|
+//! | taking one object, or many at once | [`Pool::try_get`], [`try_get_array`](Pool::try_get_array), [`put_all`](Pool::put_all) |
+//! | refusing, waiting or growing when all are in use | [`Refuse`], [`Wait`] ([`get_timeout`](Pool::get_timeout), [`get_async`](Pool::get_async)), [`Grow`] |
+//! | objects that live together and end together | [`Window`] |
+//! | tasks and structs without lifetimes, a pool that ends first | [`OwnedGuard`] |
+//! | parts of objects, trait objects | [`Guard::map`], [`Guard::split`] |
+//! | foreign code | [`Guard::into_raw`], [`Pool::from_raw`] |
+//! | large objects, made where they stay | [`Pool::builder_in_place`], [`Pool::try_get_with`] |
+//! | what happens between two uses | [`Recycle`], [`Within`], [`ReusableIf`], [`KeepVec`], [`Builder::on_return`] |
+//! | huge pages, NUMA nodes, alignment, locked memory | [`HugePages`], [`Node`], [`Builder::align`], [`Builder::lock_memory`] |
+//! | changing the size in use | [`Pool::resize`], [`Pool::decay`], [`decay`] |
+//! | byte buffers by size class, shared without copying | [`Buffers`] |
+//! | choosing a size | [`sizing`] |
+//! | seeing what it does | [`Pool::statistics`], [`Pool::lifetimes`], [`probes`] |
+//! | finding who holds what, and misuse | [`Checks`] |
+//! | counting and forbidding allocations | [`meter`] |
 //!
 //! # When it helps, and when not
 //!
 //! - It removes the allocator's **tail**: slow paths, page faults, bulk frees. If your P99.9 is
 //!   fine, you gain a few nanoseconds a request and take on a capacity to plan.
-//! - Objects should be **preshaped**: buffers inside the object, or with their capacity grown.
-//!   An object whose recycling frees its parts has only moved its allocations.
-//! - The capacity is **exact** and never grows: when all objects are in use, a get refuses
-//!   ([`Exhausted`]) or, if the pool was built with [`Builder::wait`], waits.
-//! - Recycling is **lazy**: an object keeps its contents until it is next taken.
-//! - A cold object costs cache misses whoever hands it out. The pool hands out the object given
-//!   back last on this CPU, while it has one.
+//! - It does not make an object's own work cheaper. A cold object costs cache misses whoever hands
+//!   it out. The pool hands out the object given back last on this CPU, while it has one.
+//!
+//! # Pitfalls
+//!
+//! `cargo run --release -p tailcut-examples --example pitfalls` shows each with figures of your
+//! machine.
+//!
+//! - **Objects that are not preshaped.** An object whose recycling frees its parts has only moved
+//!   its allocations: `Vec<String>::clear` frees every string. Keep buffers inside the object, with
+//!   their capacity grown; [`KeepVec`] keeps its elements, too.
+//! - **A dirty object.** Recycling is **lazy**: it runs when an object is next taken, so that giving
+//!   back 120,000 of them touches none. What an object held stays in memory until then;
+//!   [`Builder::on_return`] cleans at once, at a price. [`AsIs`] never cleans.
+//! - **One huge request** leaves a huge buffer in its object for ever, unless recycled
+//!   [`Within`] a limit.
+//! - **Giving many back one by one** touches cold memory for each: milliseconds for 120,000, as bad
+//!   as the spike that the pool is to cure. Use a [`Window`].
+//! - **Get on one core, put on the other** makes the object's cache lines travel. The pool moves
+//!   objects in batches, so that it adds little; but the object's own lines are yours.
+//! - **A capacity chosen by feel.** See [`sizing`], and [`Statistics::high_water`] of a real run.
 //!
 //! # Limits
 //!
-//! - Guards borrow the pool; put it where it outlives them (a scope, a `static`, a leaked box).
 //! - At most 256 GiB of objects, each padded to whole cache lines of 64 bytes.
-//! - Restartable sequences are used on x86-64 Linux with a dynamically linked glibc 2.35 or newer.
+//! - Restartable sequences are used on x86-64 Linux with a dynamically linked glibc 2.35 or newer;
+//!   [`Pool::path`] says which path a pool uses and why, and one line goes to the `log` facade.
 //! - If a sandbox forbids `membarrier` after a pool was built, objects in other CPUs' magazines
 //!   are out of reach: a get may refuse, or wait, although they are free.
+//! - A maker, a recycler or a destructor must not wait for an object of the same pool, nor resize it.
+//! - A signal handler must not use a pool: it may have interrupted its own thread in the middle of an
+//!   exchange that it would then wait for.
 //! - Code that used a pool must not be unloaded (`dlclose`): the kernel may still look at the
 //!   descriptor of a thread's last restartable sequence.
 //! - After `fork`, a child must not use a pool that other threads of the parent were using.
+//!
+//! # Features
+//!
+//! | feature | |
+//! |---|---|
+//! | `log` (default) | one line when the portable path is taken; leaks of checked pools |
+//! | `bumpalo` | pooled per-request arenas that keep their chunks |
+//! | `bytes` | pooled buffers as `bytes::Bytes`, and back |
+//! | `zeroize` | objects that hold secrets: wiped when next taken, or when given back |
+//! | `call-sites` | [`meter::assert_no_alloc`] names the function and line that allocated |
 
 #[cfg(feature = "bumpalo")]
 mod arena;
 mod attendant;
+pub mod buffers;
 mod builder;
 pub mod checks;
 mod counter;
 pub mod decay;
+pub mod export;
 mod fallback;
 mod free;
 mod guard;
 mod inventory;
+mod lifetimes;
 mod maker;
 mod memory;
 pub mod meter;
 mod overload;
+mod panics;
 mod percpu;
+#[cfg(feature = "metrics")]
+mod periodic;
 mod plain;
 mod pool;
-mod probes;
+pub mod probes;
 mod recycle;
+mod sdt;
 pub mod sizing;
 mod slab;
 mod statistics;
 mod stock;
+#[cfg(feature = "swap")]
+pub mod swap;
 mod sync;
 mod waiting;
 mod window;
@@ -90,11 +161,15 @@ use fallback::log_line;
 
 #[cfg(feature = "bumpalo")]
 pub use arena::Arena;
+pub use buffers::{Buffer, Buffers, FrozenBuffer};
 pub use builder::{BuildError, Builder};
 #[cfg(feature = "bumpalo")]
 pub use bumpalo;
+#[cfg(feature = "bytes")]
+pub use bytes;
 pub use checks::{Checks, InUse};
 pub use guard::{Guard, MappedGuard, OwnedGuard, OwnedMappedGuard, SplitGuard};
+pub use lifetimes::Lifetimes;
 pub use maker::{Filled, InPlace, Maker, Slot};
 pub use memory::{HugePages, Node, Pages};
 pub use overload::{Grow, Refuse, Wait};
@@ -105,5 +180,7 @@ pub use recycle::{AsIs, ByTrait, KeepVec, Recycle, Recycler, ReusableIf, With, W
 pub use recycle::{Wiped, wipe};
 pub use sizing::Sizing;
 pub use statistics::{CoreStatistics, Statistics};
+#[cfg(feature = "swap")]
+pub use swap::Swap;
 pub use waiting::GetAsync;
 pub use window::Window;

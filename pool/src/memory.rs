@@ -40,7 +40,9 @@ pub enum Node {
     /// each object first. Bind that thread to place the pool.
     #[default]
     FirstTouch,
-    /// This node only, whoever builds the pool (`mbind(MPOL_BIND)`): for a pool per node.
+    /// This node only, whoever builds the pool (`mbind(MPOL_BIND)`): for a pool per node. Not
+    /// together with reserved huge pages, which are not reserved by node: the process would be
+    /// killed at the first page that its node has not.
     Number(u32),
     /// Page by page over all nodes (`mbind(MPOL_INTERLEAVE)`): for objects that all nodes use.
     Interleaved,

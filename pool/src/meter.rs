@@ -18,8 +18,22 @@
 //! # drop(boxed);
 //! ```
 //!
-//! **Cost**: three thread-local additions per call, below a nanosecond. Still, a timed run should
-//! use the bare allocator, and count in a run of its own.
+//! - [`no_alloc`] and [`assert_no_alloc`] run a piece of code that must not allocate, and name
+//!   the place that did (given the feature `call-sites`).
+//! - [`Metered::sampling`] shows a sample of all allocations to a profiler outside the process.
+//!
+//! **Cost**: three thread-local additions and a test per call; 0.6 ns on glibc's 7.9 for an alloc
+//! and a free of 64 bytes. Still, a timed run should use the bare allocator, and count in a run
+//! of its own.
+
+mod live;
+mod sampling;
+mod scope;
+mod site;
+
+pub use sampling::{ByteSampled, DEFAULT_MEAN_BYTES, Sampling, Unsampled, samples_dropped};
+pub use scope::{Allocated, Denied, Forbid, assert_no_alloc, check, no_alloc};
+pub use site::Site;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
@@ -34,6 +48,14 @@ pub struct Counts {
     pub frees: u64,
     /// Bytes asked for; of a realloc, the new size.
     pub bytes: u64,
+}
+
+impl Counts {
+    const NONE: Counts = Counts {
+        allocations: 0,
+        frees: 0,
+        bytes: 0,
+    };
 }
 
 impl Sub for Counts {
@@ -52,7 +74,7 @@ impl Sub for Counts {
 thread_local! {
     // Const-initialised and without a destructor: touching it never allocates, at any time in a
     // thread's life.
-    static COUNTS: Cell<Counts> = const { Cell::new(Counts { allocations: 0, frees: 0, bytes: 0 }) };
+    static COUNTS: Cell<Counts> = const { Cell::new(Counts::NONE) };
 }
 
 /// The calling thread's counts: zero unless the global allocator is a [`Metered`] one.
@@ -61,50 +83,102 @@ pub fn counts() -> Counts {
     COUNTS.get()
 }
 
+#[inline]
 fn allocated(bytes: usize) {
     let mut counts = COUNTS.get();
     counts.allocations += 1;
     counts.bytes += bytes as u64;
     COUNTS.set(counts);
+    scope::allocated(bytes);
+}
+
+#[inline]
+fn freed() {
+    let mut counts = COUNTS.get();
+    counts.frees += 1;
+    COUNTS.set(counts);
+    scope::freed();
 }
 
 /// Wraps an allocator and counts what each thread asks of it.
 #[derive(Debug, Default)]
-pub struct Metered<A>(A);
+pub struct Metered<A, S = Unsampled> {
+    allocator: A,
+    sampling: S,
+}
 
 impl<A> Metered<A> {
-    /// Wraps `allocator`.
+    /// Wraps `allocator`: counts, and shows nothing to profilers.
     pub const fn new(allocator: A) -> Self {
-        Metered(allocator)
+        Metered {
+            allocator,
+            sampling: Unsampled,
+        }
+    }
+}
+
+impl<A> Metered<A, ByteSampled> {
+    /// Wraps `allocator`: counts, and shows one allocation in about `mean_bytes` bytes to
+    /// profilers outside the process ([`DEFAULT_MEAN_BYTES`] is usual). See [`ByteSampled`] for
+    /// what they see and what it costs.
+    ///
+    /// ```
+    /// use std::alloc::System;
+    /// use tailcut_pool::meter::{ByteSampled, DEFAULT_MEAN_BYTES, Metered};
+    ///
+    /// #[global_allocator]
+    /// static ALLOCATOR: Metered<System, ByteSampled> =
+    ///     Metered::sampling(System, DEFAULT_MEAN_BYTES);
+    /// ```
+    ///
+    /// # Panics
+    /// If `mean_bytes` is zero; in a static, that fails to compile.
+    pub const fn sampling(allocator: A, mean_bytes: u64) -> Self {
+        Metered {
+            allocator,
+            sampling: ByteSampled::every(mean_bytes),
+        }
     }
 }
 
 // SAFETY: every call goes to the wrapped allocator unchanged, whose contract therefore holds;
-// counting neither allocates nor unwinds.
-unsafe impl<A: GlobalAlloc> GlobalAlloc for Metered<A> {
+// counting and sampling neither allocate nor unwind, and touch no memory of the caller's.
+unsafe impl<A: GlobalAlloc, S: Sampling> GlobalAlloc for Metered<A, S> {
+    #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         allocated(layout.size());
         // SAFETY: the caller's promise is passed on.
-        unsafe { self.0.alloc(layout) }
+        let block = unsafe { self.allocator.alloc(layout) };
+        self.sampling.allocated(block, layout.size());
+        block
     }
 
+    #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         allocated(layout.size());
         // SAFETY: the caller's promise is passed on.
-        unsafe { self.0.alloc_zeroed(layout) }
+        let block = unsafe { self.allocator.alloc_zeroed(layout) };
+        self.sampling.allocated(block, layout.size());
+        block
     }
 
+    #[inline]
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         allocated(new_size);
+        // Before the call: after it, the old address may be another thread's new block. Should
+        // the call fail, the old block lives on unseen.
+        self.sampling.freed(ptr);
         // SAFETY: the caller's promise is passed on.
-        unsafe { self.0.realloc(ptr, layout, new_size) }
+        let block = unsafe { self.allocator.realloc(ptr, layout, new_size) };
+        self.sampling.allocated(block, new_size);
+        block
     }
 
+    #[inline]
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        let mut counts = COUNTS.get();
-        counts.frees += 1;
-        COUNTS.set(counts);
+        freed();
+        self.sampling.freed(ptr);
         // SAFETY: the caller's promise is passed on.
-        unsafe { self.0.dealloc(ptr, layout) }
+        unsafe { self.allocator.dealloc(ptr, layout) }
     }
 }

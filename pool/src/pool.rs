@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use crate::builder::{BuildError, Builder, Plan};
 use crate::checks::InUse;
+use crate::free::FreeSlots;
 use crate::guard::{Guard, OwnedGuard};
+use crate::lifetimes::Lifetimes;
 use crate::maker::sealed::Sealed;
 use crate::maker::{Filled, InPlace, Slot};
 use crate::memory::Pages;
@@ -173,7 +175,8 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     }
 
     /// Takes `N` objects at once, or none. Up to 32 that lie in the core's magazine cost little
-    /// more than one.
+    /// more than one. A call that fails has held what it could have for a moment, in which others
+    /// may have been refused.
     ///
     /// ```
     /// # use tailcut_pool::Pool;
@@ -208,21 +211,34 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// # Panics
     /// If a guard is another pool's; it goes back to that one, and so do those not yet looked at.
     pub fn put_all<'p>(&'p self, guards: impl IntoIterator<Item = Guard<'p, T>>) {
+        /// Gives what it holds back, on a panic as well.
+        struct Some<'p> {
+            free: &'p FreeSlots,
+            objects: [NonNull<u8>; 32],
+            filled: usize,
+        }
+        impl Drop for Some<'_> {
+            fn drop(&mut self) {
+                self.free.put_many(&self.objects[..self.filled]);
+            }
+        }
         let free = self.stock.get().free();
-        let mut objects = [NonNull::<u8>::dangling(); 32];
         let mut guards = guards.into_iter();
         loop {
-            let mut filled = 0;
-            for (object, guard) in objects.iter_mut().zip(&mut guards) {
+            let mut some = Some {
+                free,
+                objects: [NonNull::dangling(); 32],
+                filled: 0,
+            };
+            for guard in guards.by_ref().take(some.objects.len()) {
                 assert!(
                     std::ptr::eq(guard.free(), free),
                     "a pool takes guards of its own objects only"
                 );
-                *object = guard.into_object().cast();
-                filled += 1;
+                some.objects[some.filled] = guard.into_object().cast();
+                some.filled += 1;
             }
-            free.put_many(&objects[..filled]);
-            if filled < objects.len() {
+            if some.filled < some.objects.len() {
                 return;
             }
         }
@@ -276,7 +292,8 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// [checked](Builder::checked) pool panics when such a guard is dropped a second time.)
     #[inline]
     pub unsafe fn from_raw(&self, object: NonNull<T>) -> Guard<'_, T> {
-        Guard::new(object, self.stock.get().free())
+        let free = self.stock.get().free();
+        Guard::new(free.readdress(object.cast()).cast(), free)
     }
 }
 
@@ -311,7 +328,9 @@ impl<'p, T> Unready<'p, T> {
         std::mem::forget(self);
         let free = stock.free();
         probes::discard(free.address(), object.as_ptr().addr());
+        let vacated = Vacated { free, object };
         stock.inventory().replace(object);
+        std::mem::forget(vacated);
         Guard::new(object, free)
     }
 }
@@ -326,8 +345,26 @@ impl<T> Drop for Unready<'_, T> {
         let replaced = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             stock.inventory().replace(object);
         }));
-        if replaced.is_ok() {
-            free.put(object.cast());
+        match replaced {
+            Ok(()) => free.put(object.cast()),
+            Err(panic) => {
+                drop(Vacated { free, object });
+                std::mem::forget(panic); // the first one goes on
+            }
+        }
+    }
+}
+
+/// Tells the attendant, when dropped, that an object in use is no more.
+struct Vacated<'p, T> {
+    free: &'p FreeSlots,
+    object: NonNull<T>,
+}
+
+impl<T> Drop for Vacated<'_, T> {
+    fn drop(&mut self) {
+        if let Some(attendant) = self.free.attendant() {
+            attendant.vacated(self.object.cast());
         }
     }
 }
@@ -383,13 +420,22 @@ impl<T, R, O> Pool<T, R, O> {
         Some(ledger.in_use())
     }
 
+    /// How long sampled objects were in use. `None` if the pool takes no
+    /// [samples](Builder::sample_lifetimes).
+    #[must_use]
+    pub fn lifetimes(&self) -> Option<Lifetimes> {
+        let sampler = self.stock.get().free().attendant()?.sampler()?;
+        Some(sampler.lifetimes())
+    }
+
     /// Makes the pool larger or smaller while it is in use; returns how many objects it holds then.
     ///
     /// Growing makes objects, up to [`room`](Self::room) and as far as memory can be had.
     /// Shrinking drops free objects only, and gives pages on which no object is left back to the
     /// system; objects in use stay, so ask again later if the pool is still larger than asked for.
     /// Takes a lock; gets and puts go on meanwhile, but one that comes just then may be refused
-    /// because of an object that is about to be dropped.
+    /// because of an object that is about to be dropped. A pool without objects refuses everybody,
+    /// and whoever waits then waits until it is made larger.
     ///
     /// ```
     /// # use tailcut_pool::Pool;

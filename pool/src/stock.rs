@@ -31,19 +31,18 @@ impl<T> Stock<T> {
             portable,
             align,
             wishes,
-            checks,
-            on_return,
+            duties,
         } = plan;
         let slots = limit.max(capacity);
         let slab = Slab::new(Layout {
             slots,
             expected: capacity,
             align,
-            margin: checks.as_ref().map_or(0, |_| checks::MARGIN),
+            margin: duties.checks.as_ref().map_or(0, |_| checks::MARGIN),
             wishes,
         })?;
         let place = slab.place();
-        let attendant = Attendant::new(on_return, checks, place, slots, size_of::<T>());
+        let attendant = Attendant::new(duties, place, slots, size_of::<T>());
         let free = FreeSlots::new(
             Arrangement {
                 slots,
@@ -53,7 +52,8 @@ impl<T> Stock<T> {
             },
             place,
             Self::end,
-        );
+        )
+        .map_err(|_| BuildError::OutOfMemory { bytes: 8 * slots })?;
         let stock = Box::new(Stock {
             free,
             inventory: Inventory::new(slab, slots, capacity, make),

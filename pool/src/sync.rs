@@ -6,8 +6,9 @@
 //!
 //! No other module of the crate names `std::sync::atomic`, so that what they check is what ships.
 //! The exceptions are [`crate::percpu::rseq`], whose memory is shared with assembly that loom
-//! cannot see (its protocol has a model of its own); [`crate::meter`], which is per thread; and
-//! [`crate::counter`] and [`crate::plain`], on which no decision about a free object rests.
+//! cannot see (its protocol has a model of its own); [`crate::meter`] and [`crate::sdt`], which know
+//! nothing of pools; and [`crate::counter`] and [`crate::plain`], on which no decision about a free
+//! object rests.
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{
@@ -43,6 +44,67 @@ pub(crate) fn full_barrier_after_rmw() {
     std::sync::atomic::compiler_fence(Ordering::SeqCst);
     #[cfg(not(all(not(loom), target_arch = "x86_64")))]
     full_barrier();
+}
+
+/// The cheap half of an asymmetric barrier: together with a [`heavy_barrier`] of another thread it
+/// orders this thread's accesses before it against those after it.
+#[inline(always)]
+pub(crate) fn light_barrier() {
+    #[cfg(not(loom))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(loom)]
+    full_barrier();
+}
+
+/// The dear half: every running thread of this process passes a full barrier.
+///
+/// # Errors
+/// The system refuses.
+pub(crate) fn heavy_barrier() -> std::io::Result<()> {
+    #[cfg(not(any(loom, shuttle)))]
+    return barrier::pass();
+    #[cfg(any(loom, shuttle))]
+    {
+        full_barrier();
+        Ok(())
+    }
+}
+
+/// `membarrier(2)` for all threads of this process.
+#[cfg(all(target_os = "linux", not(any(loom, shuttle, miri))))]
+pub(crate) mod barrier {
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+
+    fn membarrier(command: libc::c_int) -> std::io::Result<()> {
+        // SAFETY: the call takes integers and touches no memory of ours.
+        match unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    }
+
+    /// Whether there are such barriers; announces that this process will use them.
+    pub(crate) fn register() -> bool {
+        membarrier(REGISTER_PRIVATE_EXPEDITED).is_ok()
+    }
+
+    pub(super) fn pass() -> std::io::Result<()> {
+        membarrier(PRIVATE_EXPEDITED)
+    }
+}
+
+/// Elsewhere there are none; a model has its own.
+#[cfg(not(all(target_os = "linux", not(any(loom, shuttle, miri)))))]
+pub(crate) mod barrier {
+    pub(crate) fn register() -> bool {
+        cfg!(any(loom, shuttle))
+    }
+
+    #[cfg(not(any(loom, shuttle)))]
+    pub(super) fn pass() -> std::io::Result<()> {
+        Err(std::io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Locks. A holder that panicked has left nothing half-done: what our locks guard is one number.
@@ -83,7 +145,8 @@ pub(crate) fn wait<'m, T>(
 }
 
 /// Lets another thread run: spins first, then yields, so that a waiter on an oversubscribed
-/// machine does not keep the core from the thread it waits for.
+/// machine does not keep the core from the thread it waits for; in the end sleeps, because to a
+/// thread of lower real-time priority no yield is of use.
 pub(crate) fn relax(attempt: &mut u32) {
     #[cfg(loom)]
     loom::thread::yield_now();
@@ -92,8 +155,10 @@ pub(crate) fn relax(attempt: &mut u32) {
     #[cfg(not(any(loom, shuttle)))]
     if *attempt < 64 {
         std::hint::spin_loop();
-    } else {
+    } else if *attempt < 4096 {
         std::thread::yield_now();
+    } else {
+        std::thread::sleep(std::time::Duration::from_micros(50));
     }
     *attempt = attempt.saturating_add(1);
 }

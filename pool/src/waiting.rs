@@ -57,8 +57,9 @@ impl<'p, T, R: Recycler<T>> Future for GetAsync<'p, T, R> {
         let object = if this.step == Step::Begun {
             let found = this.free.take(this.site);
             if found.is_none() {
-                this.free.join_queue(waiter, context.waker());
+                // First, so that a drop leaves the queue whatever happens in between.
                 this.step = Step::Queued;
+                this.free.join_queue(waiter, context.waker());
             }
             found
         } else {

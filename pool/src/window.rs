@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
 use crate::free::FreeSlots;
 use crate::free::depot::{Chain, MAX_BATCH};
 use crate::guard::Guard;
+use crate::panics::keep_first;
 use crate::slab::SlotId;
 
 /// Objects that live together and end together: orders until settlement, requests of a batch.
@@ -92,11 +94,20 @@ impl<'p, T> Window<'p, T> {
 
     /// Gives every object back in O(1); the window is empty then and can be filled again.
     pub fn release(&mut self) {
-        self.free.splice(&mut self.chain);
-        for &slot in &self.open[..self.open_len] {
-            self.free.put(self.free.place().object(slot));
+        // What is done on an object's return may panic (`Builder::on_return`): the others go back.
+        let mut first_panic = None;
+        keep_first(&mut first_panic, || self.free.splice(&mut self.chain));
+        while self.open_len > 0 {
+            // Forgotten first: should the put panic, the object must not be put again.
+            self.open_len -= 1;
+            let slot = self.open[self.open_len];
+            keep_first(&mut first_panic, || {
+                self.free.put(self.free.place().object(slot));
+            });
         }
-        self.open_len = 0;
+        if let Some(panic) = first_panic {
+            resume_unwind(panic);
+        }
     }
 
     /// Shows every object, in the order of pushing. Touches them all: O(n).

@@ -19,6 +19,10 @@
 //! then look at `closed`" and "set `closed`, then look at `entered`" stands a full barrier on both
 //! sides, so that at least one sees the other. The loom model is in `free/loom_tests.rs`.
 
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
+
+use super::FreeSlots;
 use crate::sync::{self, AtomicBool, AtomicU64, Ordering};
 
 /// See the module's head.
@@ -89,5 +93,118 @@ impl Closing {
     pub(crate) fn expect(&self, in_use: u64) -> bool {
         let before = self.outstanding.fetch_add(in_use, Ordering::AcqRel);
         before.wrapping_add(in_use) == 0
+    }
+}
+
+/// A slow put of an owned guard, from entering to leaving.
+///
+/// In between it may wake a task, and a task may run at once, on this thread, and drop the pool. The
+/// close would then wait for its own thread; so the outermost visit to that pool closes it instead,
+/// when it is over.
+pub(super) struct Visit {
+    free: NonNull<FreeSlots>,
+    /// How many objects there are, once the pool was to be closed.
+    close: Cell<Option<usize>>,
+    /// The visit, to this pool or another one, during which this one was begun.
+    outer: *const Visit,
+}
+
+impl Visit {
+    /// Runs `put`, and leaves however that ends.
+    ///
+    /// # Safety
+    /// The pool was entered just now, and nothing of the caller's touches it after this.
+    pub(super) unsafe fn run(free: NonNull<FreeSlots>, put: impl FnOnce()) {
+        /// Ends the visit.
+        struct Over<'v>(&'v Visit);
+        impl Drop for Over<'_> {
+            fn drop(&mut self) {
+                let Visit { free, close, outer } = self.0;
+                innermost::set(*outer);
+                // SAFETY: the pool is not closed before this visit has left, or it is this visit
+                // that closes it.
+                unsafe { free.as_ref() }.closing.leave();
+                if let Some(objects) = close.get() {
+                    // SAFETY: the owner is gone and left the close, with its promises, to this visit.
+                    unsafe { FreeSlots::close(*free, objects) }
+                }
+            }
+        }
+        let visit = Visit {
+            free,
+            close: Cell::new(None),
+            outer: innermost::get(),
+        };
+        innermost::set(&raw const visit);
+        let _over = Over(&visit);
+        put();
+    }
+
+    /// If this thread is on a visit to the pool, leaves it to that to close the pool, and says so.
+    pub(super) fn close_at_the_end(free: NonNull<FreeSlots>, objects: usize) -> bool {
+        let mut outermost = None;
+        let mut next = innermost::get();
+        // SAFETY: visits stand on this thread's stack, and each takes itself off the list before it
+        // ends.
+        while let Some(visit) = unsafe { next.as_ref() } {
+            if visit.free == free {
+                outermost = Some(visit);
+            }
+            next = visit.outer;
+        }
+        if let Some(visit) = outermost {
+            visit.close.set(Some(objects));
+        }
+        outermost.is_some()
+    }
+}
+
+/// This thread's innermost visit.
+#[cfg(not(loom))]
+mod innermost {
+    use super::{Cell, Visit, ptr};
+
+    #[cfg(shuttle)]
+    use shuttle::thread_local;
+
+    thread_local! {
+        // Const-initialised and without a destructor: usable at any time in a thread's life.
+        static INNERMOST: Cell<*const Visit> = const { Cell::new(ptr::null()) };
+    }
+
+    pub(super) fn get() -> *const Visit {
+        INNERMOST.with(Cell::get)
+    }
+
+    pub(super) fn set(visit: *const Visit) {
+        INNERMOST.with(|innermost| innermost.set(visit));
+    }
+}
+
+/// A model's threads are one thread to std, and no task runs in a model.
+#[cfg(loom)]
+mod innermost {
+    use super::{Visit, ptr};
+
+    pub(super) fn get() -> *const Visit {
+        ptr::null()
+    }
+
+    pub(super) fn set(_visit: *const Visit) {}
+}
+
+/// A late put, which counts however it ends.
+pub(super) struct LatePut(pub(super) NonNull<FreeSlots>);
+
+impl Drop for LatePut {
+    fn drop(&mut self) {
+        // SAFETY: the object that is being given back keeps the pool until it is counted here.
+        let free = unsafe { &*self.0.as_ptr() };
+        let end = free.end;
+        if free.closing.late_put() {
+            // SAFETY: every object has come back and the pool was closed, so nobody else has the
+            // pool's address.
+            unsafe { end(self.0) }
+        }
     }
 }

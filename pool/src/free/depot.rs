@@ -14,6 +14,8 @@
 //!
 //! **Cost**: two compare-and-exchanges per batch moved.
 
+use std::collections::TryReserveError;
+
 use crossbeam_utils::CachePadded;
 
 use super::tagged_stack::{self, Links, TaggedStack};
@@ -68,9 +70,17 @@ pub(crate) struct Depot {
 
 impl Depot {
     /// A depot for `capacity` slots in batches of `batch` (1 to [`MAX_BATCH`]), all nodes empty.
-    pub(crate) fn new(capacity: usize, batch: usize) -> Self {
+    ///
+    /// # Errors
+    /// There is no memory for the nodes.
+    pub(crate) fn new(capacity: usize, batch: usize) -> Result<Self, TryReserveError> {
         debug_assert!((1..=MAX_BATCH).contains(&batch));
         let count = capacity / batch;
+        let mut nodes = Vec::new();
+        nodes.try_reserve_exact(count)?;
+        nodes.extend((0..count).map(|_| Node {
+            slots: std::array::from_fn(|_| OwnedCell::new(0)),
+        }));
         let depot = Depot {
             full: CachePadded::new(Full {
                 stack: TaggedStack::new(count),
@@ -78,18 +88,14 @@ impl Depot {
                 fewest: Counter::starting_at(u64::MAX),
             }),
             empty: CachePadded::new(TaggedStack::new(count)),
-            links: tagged_stack::links(count),
-            nodes: (0..count)
-                .map(|_| Node {
-                    slots: std::array::from_fn(|_| OwnedCell::new(0)),
-                })
-                .collect(),
+            links: tagged_stack::links(count)?,
+            nodes: nodes.into_boxed_slice(),
             batch,
         };
         for node in (0..count as u32).rev() {
             depot.empty.push(&depot.links, node);
         }
-        depot
+        Ok(depot)
     }
 
     /// How many slots make a batch.
@@ -141,6 +147,30 @@ impl Depot {
             self.full.stack.push_chain(&self.links, first, last);
         }
         chain.nodes = 0;
+    }
+
+    /// Takes a chain apart: hands every slot over to `receive`, in the order of appending, once its
+    /// node is empty.
+    pub(crate) fn dissolve(&self, chain: &mut Chain, mut receive: impl FnMut(SlotId)) {
+        let ends = chain.ends.take();
+        chain.nodes = 0;
+        let Some((mut node, last)) = ends else {
+            return;
+        };
+        loop {
+            let next = tagged_stack::below(&self.links, node);
+            let mut slots = [SlotId(0); MAX_BATCH];
+            for (slot, cell) in slots.iter_mut().zip(self.cells(node)) {
+                // SAFETY: the chain's owner owns its nodes, and this one until it is pushed.
+                *slot = SlotId(unsafe { cell.get() });
+            }
+            self.empty.push(&self.links, node);
+            slots[..self.batch].iter().for_each(|&slot| receive(slot));
+            match next {
+                Some(next) if node != last => node = next,
+                _ => return,
+            }
+        }
     }
 
     /// Shows every slot of a chain to `visit`, batch by batch in the order of appending.
@@ -232,7 +262,7 @@ mod tests {
     #[test]
     fn every_slot_of_the_capacity_fits_whatever_the_batch() {
         for batch in 1..=MAX_BATCH {
-            let depot = Depot::new(100, batch);
+            let depot = Depot::new(100, batch).unwrap();
             let whole = 100 / batch;
             for i in 0..whole {
                 depot.deposit(&slots((i * batch) as u32, batch));
@@ -245,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_chain_is_visited_in_order_and_spliced_whole() {
-        let depot = Depot::new(64, 4);
+        let depot = Depot::new(64, 4).unwrap();
         // Leave old links behind, which a visit must not follow.
         (0..16).for_each(|i| depot.deposit(&slots(i * 4, 4)));
         drain(&depot);
@@ -273,7 +303,7 @@ mod loom_tests {
     #[test]
     fn a_spliced_chain_reaches_another_core_whole() {
         loom::model(|| {
-            let depot = Arc::new(Depot::new(4, 2));
+            let depot = Arc::new(Depot::new(4, 2).unwrap());
             let giver = Arc::clone(&depot);
             let thread = loom::thread::spawn(move || {
                 let mut chain = Chain::default();
@@ -299,7 +329,7 @@ mod loom_tests {
     #[test]
     fn exchanging_batches_conserves_slots() {
         loom::model(|| {
-            let depot = Arc::new(Depot::new(2, 1));
+            let depot = Arc::new(Depot::new(2, 1).unwrap());
             depot.deposit(&[SlotId(0)]);
             depot.deposit(&[SlotId(1)]);
             let exchange = |depot: &Depot| {

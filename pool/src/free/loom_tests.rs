@@ -21,7 +21,8 @@ fn free_slots(capacity: usize, end: unsafe fn(NonNull<FreeSlots>)) -> FreeSlots 
         },
         Place::nowhere(),
         end,
-    );
+    )
+    .unwrap();
     free.admit(0..capacity as u32);
     free
 }

@@ -3,6 +3,8 @@
 //! A slot comes here when its core's magazine is shut, busy or out of reach, and goes from here to
 //! the next get that finds its magazine empty.
 
+use std::collections::TryReserveError;
+
 use super::tagged_stack::{self, Links, TaggedStack};
 use crate::counter::Counter;
 use crate::slab::{SlotId, Spacing};
@@ -20,13 +22,16 @@ pub(crate) struct Loose {
 
 impl Loose {
     /// Nothing yet, of a slab with `slots` slots.
-    pub(crate) fn new(slots: usize, spacing: Spacing) -> Self {
-        Loose {
+    ///
+    /// # Errors
+    /// There is no memory for the links.
+    pub(crate) fn new(slots: usize, spacing: Spacing) -> Result<Self, TryReserveError> {
+        Ok(Loose {
             stack: TaggedStack::new(slots),
-            links: tagged_stack::links(slots),
+            links: tagged_stack::links(slots)?,
             spacing,
             length: Counter::default(),
-        }
+        })
     }
 
     /// Takes the slot that was left last.

@@ -36,18 +36,21 @@ pub(crate) mod waiting;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
-use std::panic::Location;
+use std::collections::TryReserveError;
+use std::panic::{Location, resume_unwind};
 use std::ptr::NonNull;
 
 use crossbeam_utils::CachePadded;
 
-use self::closing::Closing;
+use self::closing::{Closing, LatePut, Visit};
 use self::depot::{Chain, Depot, MAX_BATCH};
 use self::events::Events;
 use self::loose::Loose;
 use self::transits::Transits;
 use self::waiting::Waiters;
 use crate::attendant::Attendant;
+use crate::counter::Counter;
+use crate::panics::keep_first;
 use crate::percpu::{Fallback, FenceRefused, Path, portable, rseq};
 use crate::slab::{Place, SlotId};
 use crate::statistics::{CoreStatistics, Statistics};
@@ -74,6 +77,8 @@ pub(crate) struct Arrangement {
 pub(crate) struct FreeSlots {
     /// What get and put do first, unless it is absent.
     fast: Option<rseq::Access>,
+    /// What they do otherwise, unless that is absent, too.
+    portable: Option<portable::Access>,
     magazines: Magazines,
     place: Place,
     /// How many there can ever be.
@@ -84,6 +89,10 @@ pub(crate) struct FreeSlots {
     /// By core, as the magazines are.
     events: Box<[CachePadded<Events>]>,
     transits: CachePadded<Transits>,
+    /// Slots on their way to somebody who waits.
+    servings: CachePadded<Transits>,
+    /// Objects that are out of use for good, because what was done on their return panicked.
+    lost: Counter,
     waiters: CachePadded<Waiters>,
     closing: CachePadded<Closing>,
     /// Frees the pool of which this is a part, once it is closed.
@@ -102,11 +111,14 @@ impl FreeSlots {
     ///
     /// `end` frees the pool of which these are a part, given their address, when the last owned
     /// guard of a closed pool is dropped.
+    ///
+    /// # Errors
+    /// There is no memory for the slots' links.
     pub(crate) fn new(
         arrangement: Arrangement,
         place: Place,
         end: unsafe fn(NonNull<FreeSlots>),
-    ) -> Self {
+    ) -> Result<Self, TryReserveError> {
         let Arrangement {
             slots,
             expected,
@@ -114,7 +126,10 @@ impl FreeSlots {
             attendant,
         } = arrangement;
         let cpus = cpus();
-        let batch = (expected / (4 * cpus)).clamp(1, MAX_BATCH);
+        // Of a pool with much room, a share of that: a node of the depot is there for each batch.
+        let objects = expected.max(slots / 16);
+        let batch_for = |cores: usize| (objects / (4 * cores)).clamp(1, MAX_BATCH);
+        let mut batch = batch_for(cpus);
         let magazines = if portable {
             Err(Fallback::Requested)
         } else {
@@ -122,27 +137,35 @@ impl FreeSlots {
         };
         let magazines = match magazines {
             Ok(magazines) => Magazines::Rseq(magazines),
-            Err(why) => Magazines::Portable(portable::Magazines::new(cpus, 2 * batch), why),
+            Err(why) => {
+                batch = batch_for(portable::Magazines::count_for(cpus));
+                Magazines::Portable(portable::Magazines::new(cpus, 2 * batch), why)
+            }
         };
-        let fast = match &magazines {
-            Magazines::Rseq(magazines) if attendant.is_none() => Some(magazines.access()),
-            _ => None,
+        // An attendant must see each object: nothing is fast then.
+        let (fast, portable) = match &magazines {
+            _ if attendant.is_some() => (None, None),
+            Magazines::Rseq(magazines) => (Some(magazines.access()), None),
+            Magazines::Portable(magazines, _) => (None, Some(magazines.access())),
         };
         let cores = magazines.count();
-        FreeSlots {
+        Ok(FreeSlots {
             fast,
+            portable,
             magazines,
             place,
             slots,
-            loose: Loose::new(slots, place.spacing()),
-            depot: Depot::new(slots, batch),
+            loose: Loose::new(slots, place.spacing())?,
+            depot: Depot::new(slots, batch)?,
             attendant,
             events: (0..cores).map(|_| CachePadded::default()).collect(),
             transits: CachePadded::default(),
+            servings: CachePadded::default(),
+            lost: Counter::default(),
             waiters: CachePadded::new(Waiters::new()),
             closing: CachePadded::new(Closing::new()),
             end,
-        }
+        })
     }
 
     /// Lets in new slots, by ordinal, so that the first ones taken are the first ones given.
@@ -168,8 +191,20 @@ impl FreeSlots {
     /// Takes a free slot; `None` when no slot was free anywhere at some moment during the call.
     #[inline(always)]
     pub(crate) fn take(&self, site: Site) -> Option<NonNull<u8>> {
-        if let Some(access) = self.fast
-            && let Some(object) = access.pop()
+        if let Some(access) = self.fast {
+            if let Some(object) = access.pop() {
+                return Some(object);
+            }
+            return self.take_slow(site);
+        }
+        self.take_otherwise(site)
+    }
+
+    /// A get without restartable sequences.
+    #[inline(never)]
+    fn take_otherwise(&self, site: Site) -> Option<NonNull<u8>> {
+        if let Some(access) = self.portable
+            && let Some(object) = access.pop_own()
         {
             return Some(object);
         }
@@ -179,8 +214,20 @@ impl FreeSlots {
     /// Gives an object back.
     #[inline(always)]
     pub(crate) fn put(&self, object: NonNull<u8>) {
-        if let Some(access) = self.fast
-            && access.push(object)
+        if let Some(access) = self.fast {
+            if !access.push(object) {
+                self.put_slow(object);
+            }
+            return;
+        }
+        self.put_otherwise(object);
+    }
+
+    /// A put without restartable sequences.
+    #[inline(never)]
+    fn put_otherwise(&self, object: NonNull<u8>) {
+        if let Some(access) = self.portable
+            && access.push_own(object)
         {
             return;
         }
@@ -194,11 +241,17 @@ impl FreeSlots {
     /// The caller owns the object, which was taken from these free slots.
     #[inline(always)]
     pub(crate) unsafe fn put_owned(this: NonNull<FreeSlots>, object: NonNull<u8>) {
-        // SAFETY: an object in use keeps the pool alive, and the reference ends here.
-        let fast = unsafe { this.as_ref() }.fast;
-        if let Some(access) = fast
-            && access.push(object)
-        {
+        let (fast, portable) = {
+            // SAFETY: an object in use keeps the pool alive, and the reference ends here.
+            let free = unsafe { this.as_ref() };
+            (free.fast, free.portable)
+        };
+        let given = match (fast, portable) {
+            (Some(access), _) => access.push(object),
+            (None, Some(access)) => access.push_own(object),
+            (None, None) => false,
+        };
+        if given {
             return;
         }
         // SAFETY: the caller's promise; the object was not given back yet.
@@ -209,21 +262,16 @@ impl FreeSlots {
     /// As [`put_owned`](Self::put_owned).
     #[inline(never)]
     unsafe fn put_owned_slow(this: NonNull<FreeSlots>, object: NonNull<u8>) {
-        // SAFETY: an object in use keeps the pool alive. After `leave` and after a `late_put` that
-        // was not the last, the reference is not used any more; both are on atomics alone.
+        // SAFETY: an object in use keeps the pool alive, until the visit or the late put ends.
         let free = unsafe { &*this.as_ptr() };
         if free.closing.enter() {
-            free.put_slow(object);
-            free.closing.leave();
-            return;
-        }
-        if let Some(attendant) = &free.attendant {
-            attendant.given_back(object);
-        }
-        if free.closing.late_put() {
-            // SAFETY: every object has come back and the pool was closed, so nobody else has the
-            // pool's address.
-            unsafe { (free.end)(this) }
+            // SAFETY: entered just now, and `free` is not used afterwards.
+            unsafe { Visit::run(this, || free.put_slow(object)) };
+        } else {
+            let _late = LatePut(this);
+            if let Some(attendant) = &free.attendant {
+                attendant.given_back(free.address(), object);
+            }
         }
     }
 
@@ -236,13 +284,16 @@ impl FreeSlots {
         // SAFETY: the caller's promise: alive until the objects in use have been given back *and*
         // counted, which is done below.
         let free = unsafe { &*this.as_ptr() };
+        if Visit::close_at_the_end(this, objects) {
+            return; // this thread is inside, in a waker that dropped the pool
+        }
         free.closing.close();
         if free.shut_for_giving(true).is_err() {
             // A put may be under way that nobody can stop: its pool must stay where it is.
             return;
         }
         free.closing.wait_for_those_inside();
-        let in_use = objects - free.resident();
+        let in_use = objects - free.resident() - free.lost.read() as usize;
         if free.closing.expect(in_use as u64) {
             // SAFETY: every object is free, and nobody has the pool's address.
             unsafe { (free.end)(this) }
@@ -250,22 +301,49 @@ impl FreeSlots {
     }
 
     /// Everything that a get does when the fast path is absent or finds nothing.
+    #[cold]
     #[inline(never)]
     fn take_slow(&self, site: Site) -> Option<NonNull<u8>> {
         let object = self.take_unattended();
         if let (Some(attendant), Some(object)) = (&self.attendant, object) {
-            attendant.taken(object, site);
+            attendant.taken(self.address(), object, site);
         }
         object
     }
 
     /// Everything that a put does when the fast path is absent or refuses.
+    #[cold]
     #[inline(never)]
     fn put_slow(&self, object: NonNull<u8>) {
-        if let Some(attendant) = &self.attendant {
-            attendant.given_back(object);
-        }
+        self.attend_return(object);
         self.put_unattended(object);
+    }
+
+    /// Shows an object to the attendant before it is given back. Should that panic, the object is
+    /// lost: out of use until the pool ends.
+    fn attend_return(&self, object: NonNull<u8>) {
+        struct Lost<'f>(&'f Counter);
+        impl Drop for Lost<'_> {
+            fn drop(&mut self) {
+                self.0.add_one();
+            }
+        }
+        if let Some(attendant) = &self.attendant {
+            let lost = Lost(&self.lost);
+            attendant.given_back(self.address(), object);
+            std::mem::forget(lost);
+        }
+    }
+
+    /// Gives back objects one by one past the attendant, all of them, even if it panics at some.
+    fn put_each(&self, objects: impl Iterator<Item = NonNull<u8>>) {
+        let mut first_panic = None;
+        for object in objects {
+            keep_first(&mut first_panic, || self.put(object));
+        }
+        if let Some(panic) = first_panic {
+            resume_unwind(panic);
+        }
     }
 
     /// Takes up to `into.len()` objects at once; returns how many were to be had.
@@ -308,7 +386,7 @@ impl FreeSlots {
             self.events().puts.add(some.len() as u64);
             objects = rest;
         }
-        objects.iter().for_each(|&object| self.put(object));
+        self.put_each(objects.iter().copied());
     }
 
     /// Splits the right to give an object back in two.
@@ -325,10 +403,7 @@ impl FreeSlots {
     fn shut_for_giving(&self, shut: bool) -> Result<(), FenceRefused> {
         match &self.magazines {
             Magazines::Rseq(magazines) => magazines.shut_for_giving(shut),
-            Magazines::Portable(magazines, _) => {
-                magazines.shut_for_giving(shut);
-                Ok(())
-            }
+            Magazines::Portable(magazines, _) => magazines.shut_for_giving(shut),
         }
     }
 
@@ -342,8 +417,15 @@ impl FreeSlots {
         if chain.nodes() == 0 {
             return;
         }
-        if let Some(attendant) = &self.attendant {
-            self.visit(chain, |slot| attendant.given_back(self.place.object(slot)));
+        if self.attendant.is_some() {
+            let mut first_panic = None;
+            self.depot.dissolve(chain, |slot| {
+                keep_first(&mut first_panic, || self.put(self.place.object(slot)));
+            });
+            if let Some(panic) = first_panic {
+                resume_unwind(panic);
+            }
+            return;
         }
         self.events()
             .puts
@@ -366,6 +448,16 @@ impl FreeSlots {
     /// How many slots there can ever be.
     pub(crate) fn slots(&self) -> usize {
         self.slots
+    }
+
+    /// The object at an address that came from outside: the same address, made anew from the slab's,
+    /// whatever reference it had gone through. An address that is no object's is left to a checked
+    /// pool to complain about.
+    pub(crate) fn readdress(&self, object: NonNull<u8>) -> NonNull<u8> {
+        match self.place.slot_at(object.as_ptr().addr(), self.slots) {
+            Some(slot) => self.place.object(slot),
+            None => object,
+        }
     }
 
     pub(crate) fn place(&self) -> Place {
@@ -497,7 +589,7 @@ impl Magazines {
     fn steal(&self, into: &mut [NonNull<u8>]) -> Result<Option<(usize, usize)>, FenceRefused> {
         match self {
             Magazines::Rseq(magazines) => magazines.steal(into),
-            Magazines::Portable(magazines, _) => Ok(magazines.steal(into)),
+            Magazines::Portable(magazines, _) => magazines.steal(into),
         }
     }
 

@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::depot::MAX_BATCH;
-use super::waiting::Waiter;
+use super::waiting::{self, Waiter};
 use super::{FreeSlots, Site};
 use crate::percpu::FenceRefused;
 use crate::slab::SlotId;
@@ -31,7 +31,7 @@ impl FreeSlots {
                     self.events().gets.add_one();
                     return Some(object);
                 }
-                Ok(None) if !self.nothing_is_free() => sync::relax(&mut attempt),
+                Ok(None) if !self.nothing_is_free_or_served() => sync::relax(&mut attempt),
                 // Nothing; or what other cores hold is out of reach for good: refuse rather than
                 // hang.
                 Ok(None) | Err(FenceRefused) => {
@@ -101,7 +101,11 @@ impl FreeSlots {
         // Nobody need look for it if somebody waits for it.
         let object = if self.waiters.any() {
             match self.waiters.give(object, || self.nobody_waits()) {
-                Ok(()) => return self.events().puts.add_one(),
+                Ok(task) => {
+                    self.events().puts.add_one();
+                    waiting::wake(task);
+                    return;
+                }
                 Err(object) => object,
             }
         } else {
@@ -153,12 +157,16 @@ impl FreeSlots {
     fn wait(&self, deadline: Option<Instant>, site: Site) -> Option<NonNull<u8>> {
         let waiter = pin!(Waiter::new());
         let waiter = waiter.as_ref();
-        let begun = probes::wait_begin(self.address());
+        probes::wait_begin(self.address());
+        let begun = probes::wait_end_is_traced().then(Instant::now);
         self.events().waits.add_one();
         self.waiters.join(waiter, None, || self.somebody_waits());
         self.serve_waiters();
         let object = self.waiters.wait(waiter, deadline, || self.nobody_waits());
-        probes::wait_end(self.address(), begun, object.is_some());
+        if let Some(begun) = begun {
+            let waited = begun.elapsed().as_nanos() as u64;
+            probes::wait_end(self.address(), waited, u32::from(object.is_some()));
+        }
         self.handed(object, site)
     }
 
@@ -191,7 +199,7 @@ impl FreeSlots {
     /// An object came by way of the queue, past any attendant.
     fn handed(&self, object: Option<NonNull<u8>>, site: Site) -> Option<NonNull<u8>> {
         if let (Some(attendant), Some(object)) = (&self.attendant, object) {
-            attendant.taken(object, site);
+            attendant.taken(self.address(), object, site);
         }
         if object.is_some() {
             self.events().gets.add_one();
@@ -205,13 +213,19 @@ impl FreeSlots {
     /// path does.
     pub(super) fn serve_waiters(&self) {
         while self.waiters.any() {
+            let serving = self.servings.begin();
             let Some(object) = self.take_for_another() else {
                 return;
             };
-            if let Err(object) = self.waiters.give(object, || self.nobody_waits()) {
+            match self.waiters.give(object, || self.nobody_waits()) {
+                Ok(task) => {
+                    // The task may run at once, and look for objects itself.
+                    drop(serving);
+                    waiting::wake(task);
+                }
                 // They have all gone. Look again afterwards: somebody may have come, and found
                 // nothing because it was in our hands.
-                self.loose.push(self.place.slot(object));
+                Err(object) => self.loose.push(self.place.slot(object)),
             }
         }
     }
@@ -246,6 +260,13 @@ impl FreeSlots {
 
     fn nobody_waits(&self) {
         let _ = self.shut_for_giving(false);
+    }
+
+    /// As [`nothing_is_free`](Self::nothing_is_free), and no slot was on its way to somebody who
+    /// waits, either: it may turn out that nobody does any more.
+    fn nothing_is_free_or_served(&self) -> bool {
+        let quiet = self.servings.none_under_way();
+        quiet.is_some() && self.nothing_is_free() && quiet == Some(self.servings.begun())
     }
 
     /// Whether at one moment no slot lay in any place and none was in transit: two equal

@@ -14,6 +14,8 @@
 //! **Cost**: one compare-and-exchange per push and pop (2.4 ns uncontended on the machine of
 //! `BENCHMARKS.md`), and nothing is ever allocated.
 
+use std::collections::TryReserveError;
+
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// The links of every stack that shares one index space: `links[i]` holds what lies under `i`,
@@ -21,8 +23,14 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering};
 pub(crate) type Links = [AtomicU32];
 
 /// Makes `count` empty links.
-pub(crate) fn links(count: usize) -> Box<Links> {
-    (0..count).map(|_| AtomicU32::new(0)).collect()
+///
+/// # Errors
+/// There is no memory for them.
+pub(crate) fn links(count: usize) -> Result<Box<Links>, TryReserveError> {
+    let mut links = Vec::new();
+    links.try_reserve_exact(count)?;
+    links.extend((0..count).map(|_| AtomicU32::new(0)));
+    Ok(links.into_boxed_slice())
 }
 
 /// The stack's head. All methods take the links; a stack must always be given the same ones.
@@ -136,7 +144,7 @@ mod tests {
 
     #[test]
     fn indices_come_back_last_in_first_out() {
-        let (stack, links) = (TaggedStack::new(4), links(4));
+        let (stack, links) = (TaggedStack::new(4), links(4).unwrap());
         for index in 0..4 {
             stack.push(&links, index);
         }
@@ -147,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_chain_is_spliced_in_whole() {
-        let (stack, links) = (TaggedStack::new(5), links(5));
+        let (stack, links) = (TaggedStack::new(5), links(5).unwrap());
         stack.push(&links, 0);
         link(&links, 3, 2);
         link(&links, 2, 1);
@@ -167,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_version_changes_although_the_top_is_the_same() {
-        let (stack, links) = (TaggedStack::new(1), links(1));
+        let (stack, links) = (TaggedStack::new(1), links(1).unwrap());
         let before = stack.version();
         stack.push(&links, 0);
         stack.pop(&links);
@@ -188,7 +196,7 @@ mod loom_tests {
         loom::model(|| {
             let shared = Arc::new((
                 TaggedStack::new(2),
-                links(2),
+                links(2).unwrap(),
                 [AtomicU32::new(0), AtomicU32::new(0)],
             ));
             shared.0.push(&shared.1, 0);

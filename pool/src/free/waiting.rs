@@ -19,6 +19,7 @@
 
 use std::cell::UnsafeCell;
 use std::marker::PhantomPinned;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::Waker;
@@ -142,6 +143,15 @@ impl Queue {
     }
 }
 
+/// Wakes a task. A waker that panics has been reported by the panic hook; the panic is not passed
+/// on, because it would keep others from being served, and a put from being finished.
+pub(crate) fn wake(task: Option<Waker>) {
+    let Some(task) = task else { return };
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| task.wake())) {
+        std::mem::forget(panic); // its own destructor may panic, too
+    }
+}
+
 impl Waiters {
     pub(crate) fn new() -> Self {
         Waiters {
@@ -185,8 +195,13 @@ impl Waiters {
     }
 
     /// Hands an object to whoever waits longest; gives it back if nobody waits. `last` runs if
-    /// nobody waits any more, under the lock.
-    pub(crate) fn give(&self, object: NonNull<u8>, last: impl FnOnce()) -> Result<(), NonNull<u8>> {
+    /// nobody waits any more, under the lock. A task that was served is the caller's to
+    /// [`wake`].
+    pub(crate) fn give(
+        &self,
+        object: NonNull<u8>,
+        last: impl FnOnce(),
+    ) -> Result<Option<Waker>, NonNull<u8>> {
         let mut queue = sync::lock(&self.queue);
         let head = queue.head;
         if head.is_null() {
@@ -205,10 +220,7 @@ impl Waiters {
         };
         self.one_less(last);
         drop(queue);
-        if let Some(task) = task {
-            task.wake();
-        }
-        Ok(())
+        Ok(task)
     }
 
     /// Waits until the waiter was given an object, or until `deadline`, and leaves.
@@ -237,6 +249,8 @@ impl Waiters {
 
     /// The object that the waiter was given, if it was; otherwise `task` is woken when it is.
     pub(crate) fn poll(&self, waiter: Pin<&Waiter>, task: &Waker) -> Option<NonNull<u8>> {
+        // Cloning and dropping a waker run foreign code, which may use this pool: not under the lock.
+        let mut task = Some(task.clone());
         let queue = sync::lock(&self.queue);
         // SAFETY: the queue is locked, the waiter is ours.
         let ours = unsafe { inside(&raw const *waiter) };
@@ -246,14 +260,12 @@ impl Waiters {
                 Some(object)
             }
             _ => {
-                match &mut ours.task {
-                    Some(known) => known.clone_from(task),
-                    none => *none = Some(task.clone()),
-                }
+                std::mem::swap(&mut ours.task, &mut task);
                 None
             }
         };
         drop(queue);
+        drop(task);
         found
     }
 

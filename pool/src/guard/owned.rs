@@ -1,5 +1,6 @@
 //! An object in use that does not borrow its pool.
 
+use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
@@ -12,17 +13,32 @@ use crate::free::FreeSlots;
 ///
 /// Taking and dropping one costs what a [`Guard`](crate::Guard) does: there is no reference count.
 /// When the pool is dropped first, its memory (all objects) stays until the last owned guard is
-/// dropped, and closing costs a fence on every CPU (some microseconds). On the portable path
-/// a drop costs two more atomic additions.
+/// dropped, and closing costs a fence on every CPU (some microseconds).
 ///
 /// An owned guard that is forgotten (`std::mem::forget`) keeps a dropped pool's memory for ever,
 /// and so does a forgotten [`Guard`](crate::Guard) of a pool that also made owned ones.
+///
+/// Invariant in `T`, for the same reason as the [pool](crate::Pool):
+///
+/// ```compile_fail
+/// # use tailcut_pool::{OwnedGuard, Pool};
+/// fn plant<'a>(mut guard: OwnedGuard<&'a str>, text: &'a str) {
+///     *guard = text;
+/// }
+/// let pool = Pool::builder(|| "kept").keep_as_is().capacity(1).build().unwrap();
+/// {
+///     let gone = String::from("gone");
+///     plant(pool.try_get_owned().unwrap(), &gone); // refused: `gone` does not live long enough
+/// }
+/// let kept: OwnedGuard<&'static str> = pool.try_get_owned().unwrap();
+/// ```
 #[must_use = "the object goes back to the pool at once if the guard is not kept"]
 pub struct OwnedGuard<T> {
     object: NonNull<T>,
     held: HeldForGood,
-    /// The last owned guard of a dropped pool drops all its objects.
-    _objects: PhantomData<T>,
+    /// The last owned guard of a dropped pool drops all its objects. Invariant in `T`, as an
+    /// `UnsafeCell` is: what is written by way of this guard is read by way of others.
+    _objects: PhantomData<UnsafeCell<T>>,
 }
 
 /// An object that is given back on drop, its type forgotten, its pool perhaps gone.
@@ -79,11 +95,16 @@ impl<T> OwnedGuard<T> {
         } = guard;
         // SAFETY: `held` owns the object; if `view` panics it goes back.
         let view = NonNull::from(view(unsafe { object.as_mut() }));
-        OwnedMappedGuard { view, held }
+        OwnedMappedGuard {
+            view,
+            _view: PhantomData,
+            held,
+        }
     }
 
-    /// Takes the guard apart: see [`Guard::into_raw`](crate::Guard::into_raw). The pool's memory
-    /// stays until the address has become a guard again and that is dropped.
+    /// Takes the guard apart: see [`Guard::into_raw`](crate::Guard::into_raw). Only the pool can make
+    /// a guard of the address again; once the pool is gone, the object and with it the memory of all
+    /// its objects stay for ever.
     #[must_use = "the object stays out of use unless the address is kept"]
     pub fn into_raw(guard: Self) -> NonNull<T> {
         ManuallyDrop::new(guard).object
@@ -117,6 +138,8 @@ unsafe impl<T: Sync> Sync for OwnedGuard<T> {}
 #[must_use = "the object goes back to the pool at once if the guard is not kept"]
 pub struct OwnedMappedGuard<U: ?Sized> {
     view: NonNull<U>,
+    /// Invariant in `U`, as an owned guard is in its object.
+    _view: PhantomData<*mut U>,
     /// Gives the object back; the last one of a dropped pool drops objects whose type was
     /// `Send + 'static` when the guard was mapped.
     held: HeldForGood,
@@ -131,6 +154,7 @@ impl<U: ?Sized> OwnedMappedGuard<U> {
         let view = NonNull::from(view(&mut guard));
         OwnedMappedGuard {
             view,
+            _view: PhantomData,
             held: guard.held,
         }
     }

@@ -3,12 +3,13 @@
 //! Two forms with the same duties, chosen once per pool at run time:
 //! - [`rseq`]: a magazine per CPU, reached by a restartable sequence: no atomic instruction, no
 //!   lock, no call. Linux on x86-64 with glibc 2.35 or newer.
-//! - [`portable`]: a magazine per group of threads, behind a flag that nobody waits for:
+//! - [`portable`]: a magazine per thread, for some threads, and shared ones for the others:
 //!   everywhere else.
 
 pub(crate) mod portable;
 #[cfg(all(test, loom))]
 mod steal_model;
+mod thread_number;
 
 #[cfg(all(
     target_os = "linux",
@@ -118,7 +119,7 @@ pub(crate) struct FenceRefused;
 pub enum Path {
     /// Restartable sequences: a magazine per CPU, no atomic instruction on get and put.
     Rseq,
-    /// Plain atomics: one exchange per get and per put. Says why.
+    /// Plain atomics, by thread instead of by CPU. Says why.
     Portable(Fallback),
 }
 
