@@ -4,7 +4,7 @@
 //! What each can see:
 //! - **loom**: every interleaving, and every reordering the memory model allows, of small models;
 //! - **shuttle**: thousands of random interleavings of whole pools;
-//! - **AddressSanitizer**: use after free, at native speed, both paths; an object's own memory is
+//! - **AddressSanitizer**: use after free and leaks, at native speed, both paths; an object's memory is
 //!   mapped, not allocated, so the canaries of checked pools watch over that;
 //! - **Valgrind**: uninitialised and freed memory, on the portable path alone: there are no
 //!   restartable sequences under it, which is checked;
@@ -76,8 +76,6 @@ pub fn address_sanitizer() -> Result<()> {
     command.args(["--target", &host()?, "--target-dir", "target/asan"]);
     command.env("RUSTC_BOOTSTRAP", "1");
     command.env("RUSTFLAGS", "-Zsanitizer=address");
-    // Some tests forget guards of dropped pools, whose memory is then kept for ever, as documented.
-    command.env("ASAN_OPTIONS", "detect_leaks=0");
     cargo::run(command)
 }
 
