@@ -65,7 +65,14 @@ pub fn stress(millions: u64) -> Result<()> {
 
 /// The library's unit and integration tests under AddressSanitizer.
 pub fn address_sanitizer() -> Result<()> {
-    let mut command = cargo::command(&["test", "--package", POOL, "--all-features", "--lib"]);
+    let mut command = cargo::command(&[
+        "test",
+        "--no-fail-fast",
+        "--package",
+        POOL,
+        "--all-features",
+        "--lib",
+    ]);
     for test in integration_tests()? {
         match NOT_SANITIZED.iter().find(|(name, _)| *name == test) {
             Some((_, why)) => eprintln!("without the test {test}, which {why}"),
@@ -76,6 +83,8 @@ pub fn address_sanitizer() -> Result<()> {
     command.args(["--target", &host()?, "--target-dir", "target/asan"]);
     command.env("RUSTC_BOOTSTRAP", "1");
     command.env("RUSTFLAGS", "-Zsanitizer=address");
+    // As any allocator does: some tests ask for more than there is.
+    command.env("ASAN_OPTIONS", "allocator_may_return_null=1");
     cargo::run(command)
 }
 
