@@ -254,6 +254,13 @@ impl<T> Drop for Inventory<T> {
 }
 
 /// A number unlike that of any other living thread, and not 0.
+#[cfg(shuttle)]
+fn thread_token() -> u64 {
+    usize::from(shuttle::current::me()) as u64 + 1
+}
+
+/// See above.
+#[cfg(not(shuttle))]
 fn thread_token() -> u64 {
     thread_local! {
         static TOKEN: u8 = const { 0 };

@@ -1,7 +1,12 @@
 //! A mutex that is never loom's, for what is done rarely and is no part of any lock-free protocol:
-//! models stay small.
+//! models stay small. It is shuttle's, because a thread may be interrupted while it holds one.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+#[cfg(not(shuttle))]
+use std::sync::{Mutex, MutexGuard};
+
+#[cfg(shuttle)]
+use shuttle::sync::{Mutex, MutexGuard};
 
 /// A value under a lock. Its holder leaves nothing half-done when it panics.
 #[derive(Debug)]

@@ -1,12 +1,16 @@
-//! One shim for every atomic: std's, or loom's under `--cfg loom`.
+//! One shim for every atomic: std's, or loom's under `--cfg loom`, or shuttle's under
+//! `--cfg shuttle`.
 //!
-//! No other module of the crate names `std::sync::atomic`, so that what loom checks is what ships.
+//! Loom tries every interleaving and every reordering of a small model; shuttle tries some thousand
+//! random interleavings, without reordering, of a whole pool with many threads.
+//!
+//! No other module of the crate names `std::sync::atomic`, so that what they check is what ships.
 //! The exceptions are [`crate::percpu::rseq`], whose memory is shared with assembly that loom
 //! cannot see (its protocol has a model of its own); [`crate::meter`] and [`crate::sdt`], which know
 //! nothing of pools; and [`crate::counter`] and [`crate::plain`], on which no decision about a free
 //! object rests.
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -14,6 +18,12 @@ pub(crate) use std::sync::{
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{
+    Condvar, Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+};
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::{
     Condvar, Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
@@ -51,9 +61,9 @@ pub(crate) fn light_barrier() {
 /// # Errors
 /// The system refuses.
 pub(crate) fn heavy_barrier() -> std::io::Result<()> {
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     return barrier::pass();
-    #[cfg(loom)]
+    #[cfg(any(loom, shuttle))]
     {
         full_barrier();
         Ok(())
@@ -61,7 +71,7 @@ pub(crate) fn heavy_barrier() -> std::io::Result<()> {
 }
 
 /// `membarrier(2)` for all threads of this process.
-#[cfg(all(target_os = "linux", not(loom), not(miri)))]
+#[cfg(all(target_os = "linux", not(any(loom, shuttle, miri))))]
 pub(crate) mod barrier {
     const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
     const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
@@ -84,14 +94,14 @@ pub(crate) mod barrier {
     }
 }
 
-/// Elsewhere there are none.
-#[cfg(not(all(target_os = "linux", not(loom), not(miri))))]
+/// Elsewhere there are none; a model has its own.
+#[cfg(not(all(target_os = "linux", not(any(loom, shuttle, miri)))))]
 pub(crate) mod barrier {
     pub(crate) fn register() -> bool {
-        false
+        cfg!(any(loom, shuttle))
     }
 
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     pub(super) fn pass() -> std::io::Result<()> {
         Err(std::io::ErrorKind::Unsupported.into())
     }
@@ -104,9 +114,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Whether `deadline` has passed. Under loom there is no time.
+/// Whether `deadline` has passed. In a model there is no time.
 pub(crate) fn passed(deadline: Option<std::time::Instant>) -> bool {
-    !cfg!(loom) && deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline)
+    !cfg!(any(loom, shuttle))
+        && deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline)
 }
 
 /// Waits for a notification, or until `deadline`; whether there is time left.
@@ -115,7 +126,7 @@ pub(crate) fn wait<'m, T>(
     guard: MutexGuard<'m, T>,
     deadline: Option<std::time::Instant>,
 ) -> (MutexGuard<'m, T>, bool) {
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     if let Some(deadline) = deadline {
         let left = deadline.saturating_duration_since(std::time::Instant::now());
         let (guard, result) = condition
@@ -123,8 +134,8 @@ pub(crate) fn wait<'m, T>(
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         return (guard, !result.timed_out());
     }
-    #[cfg(loom)]
-    let _ = deadline; // loom knows no time: every wait is without end
+    #[cfg(any(loom, shuttle))]
+    let _ = deadline; // a model knows no time: every wait is without end
     (
         condition
             .wait(guard)
@@ -139,7 +150,9 @@ pub(crate) fn wait<'m, T>(
 pub(crate) fn relax(attempt: &mut u32) {
     #[cfg(loom)]
     loom::thread::yield_now();
-    #[cfg(not(loom))]
+    #[cfg(shuttle)]
+    shuttle::thread::yield_now();
+    #[cfg(not(any(loom, shuttle)))]
     if *attempt < 64 {
         std::hint::spin_loop();
     } else if *attempt < 4096 {

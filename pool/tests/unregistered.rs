@@ -1,12 +1,12 @@
 //! A thread that the kernel does not know for restartable sequences is served all the same.
 //!
-//! Such threads exist where a sandbox forbids `rseq(2)` from some moment on. Here a thread signs
-//! itself off, which leaves it in the same state: `cpu_id` is no CPU's.
+//! Such are threads that the C library did not start (a bare `clone`). Here a thread signs itself
+//! off, which leaves it in the same state: `cpu_id` is no CPU's.
 #![cfg(all(
     target_os = "linux",
     target_arch = "x86_64",
     target_env = "gnu",
-    not(loom)
+    not(any(loom, shuttle))
 ))]
 
 use tailcut_pool::{Path, Pool};

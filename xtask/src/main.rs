@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod demo_check;
 mod machine_code;
+mod pool_checks;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
@@ -21,23 +22,40 @@ Examples:
   cargo xtask test             everything that a change must pass, but for lints
   cargo xtask ci               what .ci/run does
   cargo xtask bench pool       the pool against allocators and other pools
-  cargo xtask stress           a long conservation stress of the pool (about 10^8 operations)";
+  cargo xtask stress           a long conservation stress of the pool (10^9 operations, some minutes)
+  cargo xtask stress 100       the same with 100 million operations";
 
 #[derive(Subcommand)]
 enum Task {
-    /// All tests: unit, integration and documentation tests, the loom models, the machine code.
+    /// All tests: unit, integration and documentation tests, the pool's features and platforms, its
+    /// loom models and random schedules, the machine code.
     Test,
     /// The loom models of the pool alone.
     Loom,
+    /// Whole pools under random schedules (shuttle).
+    Shuttle,
+    /// The pool's tests under AddressSanitizer: works with a stable toolchain, see
+    /// `xtask/src/pool_checks.rs`.
+    Asan,
+    /// The pool's tests, in small, under Valgrind's memcheck; skipped aloud if it is not installed.
+    Valgrind,
     /// A long conservation stress of the pool, release build, both paths.
-    Stress,
+    Stress {
+        /// How many million operations, at least.
+        #[arg(default_value_t = 1000)]
+        millions: u64,
+    },
+    /// The pool without its features, with all and with each alone.
+    Features,
+    /// Compiles the pool for each other platform whose standard library is installed.
+    Platforms,
     /// Shows the machine code of the pool's get and put, and fails on a call or a lock prefix.
     MachineCode,
     /// Runs a short demo and checks its JSON and its report (never its absolute times).
     CheckDemo,
     /// Formats (check only), lints and documents with warnings denied.
     Lint,
-    /// Lint, test and check-demo, in this order.
+    /// Lint, test, asan, valgrind and check-demo, in this order.
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
@@ -58,14 +76,21 @@ enum Benchmark {
 fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Test => test(),
-        Task::Loom => loom(),
-        Task::Stress => stress(),
+        Task::Loom => pool_checks::loom(),
+        Task::Shuttle => pool_checks::shuttle(),
+        Task::Asan => pool_checks::address_sanitizer(),
+        Task::Valgrind => pool_checks::valgrind(),
+        Task::Stress { millions } => pool_checks::stress(millions),
+        Task::Features => pool_checks::features(),
+        Task::Platforms => pool_checks::platforms(),
         Task::MachineCode => machine_code::check(),
         Task::CheckDemo => demo_check::check(),
         Task::Lint => lint(),
         Task::Ci => {
             lint()?;
             test()?;
+            pool_checks::address_sanitizer()?;
+            pool_checks::valgrind()?;
             demo_check::check()
         }
         Task::Bench {
@@ -84,35 +109,11 @@ fn test() -> Result<()> {
         "tailcut-benches",
     ]))?;
     cargo::run(cargo::command(&["test", "--workspace", "--doc"]))?;
-    loom()?;
+    pool_checks::features()?;
+    pool_checks::platforms()?;
+    pool_checks::loom()?;
+    pool_checks::shuttle()?;
     machine_code::check()
-}
-
-fn loom() -> Result<()> {
-    let mut command = cargo::command(&[
-        "test",
-        "--release",
-        "--package",
-        "tailcut-pool",
-        "--lib",
-        "--target-dir",
-        "target/loom",
-    ]);
-    command.env("RUSTFLAGS", "--cfg loom");
-    cargo::run(command)
-}
-
-fn stress() -> Result<()> {
-    let mut command = cargo::command(&[
-        "test",
-        "--release",
-        "--package",
-        "tailcut-pool",
-        "--test",
-        "tokens",
-    ]);
-    command.env("TAILCUT_STRESS", "60");
-    cargo::run(command)
 }
 
 fn lint() -> Result<()> {

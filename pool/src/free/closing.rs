@@ -164,17 +164,20 @@ impl Visit {
 mod innermost {
     use super::{Cell, Visit, ptr};
 
+    #[cfg(shuttle)]
+    use shuttle::thread_local;
+
     thread_local! {
         // Const-initialised and without a destructor: usable at any time in a thread's life.
         static INNERMOST: Cell<*const Visit> = const { Cell::new(ptr::null()) };
     }
 
     pub(super) fn get() -> *const Visit {
-        INNERMOST.get()
+        INNERMOST.with(Cell::get)
     }
 
     pub(super) fn set(visit: *const Visit) {
-        INNERMOST.set(visit);
+        INNERMOST.with(|innermost| innermost.set(visit));
     }
 }
 

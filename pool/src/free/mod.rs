@@ -630,12 +630,12 @@ impl Magazines {
 }
 
 /// How many cores to size for. Read once per pool: it decides sizes, never correctness.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 fn cpus() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 fn cpus() -> usize {
     2
 }

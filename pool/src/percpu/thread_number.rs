@@ -9,12 +9,13 @@
 
 /// Numbers from here on are shared: more threads live than there are numbers, or the thread is
 /// ending, or this system does not tell when a thread ends.
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) const SHARED: u32 = 1 << 16;
 
-#[cfg(all(unix, not(loom)))]
+#[cfg(all(unix, not(any(loom, shuttle))))]
 pub(crate) use dealt::{known_thread_number, thread_number};
 
-#[cfg(all(unix, not(loom)))]
+#[cfg(all(unix, not(any(loom, shuttle))))]
 mod dealt {
     use std::cell::Cell;
     use std::sync::OnceLock;
@@ -148,7 +149,7 @@ mod dealt {
 }
 
 /// Where nobody tells when a thread ends, all share.
-#[cfg(all(not(unix), not(loom)))]
+#[cfg(all(not(unix), not(any(loom, shuttle))))]
 pub(crate) fn thread_number() -> u32 {
     use std::cell::Cell;
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -163,9 +164,15 @@ pub(crate) fn thread_number() -> u32 {
 }
 
 /// See above: this one calls.
-#[cfg(any(not(unix), loom))]
+#[cfg(any(not(unix), loom, shuttle))]
 pub(crate) fn known_thread_number() -> u32 {
     thread_number()
+}
+
+/// Under shuttle the threads of one run are numbered from 0, so that a run can be repeated.
+#[cfg(shuttle)]
+pub(crate) fn thread_number() -> u32 {
+    usize::from(shuttle::current::me()) as u32
 }
 
 /// Under loom the two threads of a model are told apart by their identity: 0 and 1.

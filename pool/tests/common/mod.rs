@@ -3,6 +3,8 @@
 
 use tailcut_pool::{AsIs, Builder, Pool};
 
+pub mod trial;
+
 /// A builder of the objects that these tests use.
 pub type TestBuilder = Builder<fn() -> u64, AsIs>;
 
