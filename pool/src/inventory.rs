@@ -163,19 +163,19 @@ impl<T> Inventory<T> {
     /// Drops objects that the caller takes for good, and gives their pages back; returns how many.
     fn retire(&self, objects: impl Iterator<Item = NonNull<T>>) -> usize {
         let mut first_panic = None;
-        let mut retired: Vec<u32> = Vec::new();
+        let mut count = 0;
         for object in objects {
             // SAFETY: the caller took the object, and its slot is used again only when it is
             // vacant.
             keep_first(&mut first_panic, || unsafe { object.drop_in_place() });
-            retired.push(self.ordinal(object));
+            self.objects.subtract(1);
+            self.shrunk.add_one();
+            // At once, for a pool that would grow meanwhile.
+            self.slots.lock().vacant.push(self.ordinal(object));
+            count += 1;
         }
-        let count = retired.len();
-        self.objects.subtract(count as u64);
-        self.shrunk.add(count as u64);
-        if !retired.is_empty() {
+        if count > 0 {
             let mut slots = self.slots.lock();
-            slots.vacant.append(&mut retired);
             // Descending, so that the lowest are used first again.
             slots.vacant.sort_unstable_by(|a, b| b.cmp(a));
             for run in runs(&slots.vacant) {

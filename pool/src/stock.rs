@@ -5,6 +5,7 @@ use std::ptr::NonNull;
 
 use crate::attendant::Attendant;
 use crate::builder::{BuildError, Plan};
+use crate::free::depot::MAX_BATCH;
 use crate::free::{Arrangement, FreeSlots};
 use crate::inventory::Inventory;
 use crate::maker::sealed::Sealed;
@@ -89,9 +90,11 @@ impl<T> Stock<T> {
     /// # Panics
     /// If the maker does.
     pub(crate) fn grow(&self, count: usize) -> usize {
+        let mut admission = Admission::new(self);
         let made = self
             .inventory
-            .make_more(count, |ordinal| self.admit(std::iter::once(ordinal)));
+            .make_more(count, |ordinal| admission.add(ordinal));
+        drop(admission);
         if made > 0 {
             let total = self.inventory.objects() as u64;
             probes::grow(self.free.address(), made as u64, total);
@@ -112,11 +115,13 @@ impl<T> Stock<T> {
     /// dropped.
     pub(crate) fn resize(&self, target: usize) -> usize {
         let before = self.inventory.objects();
+        let mut admission = Admission::new(self);
         let dropped = self.inventory.resize(
             target,
             || self.free.take_to_retire().map(NonNull::cast),
-            |ordinal| self.admit(std::iter::once(ordinal)),
+            |ordinal| admission.add(ordinal),
         );
+        drop(admission);
         let after = self.inventory.objects();
         let address = self.free.address();
         if after > before {
@@ -139,6 +144,42 @@ impl<T> Stock<T> {
             ledger.report_leaks();
         }
         probes::closed(stock.free.address());
+    }
+}
+
+/// New objects that are let in a batch at a time; the rest on drop, also when the maker panics.
+struct Admission<'s, T> {
+    stock: &'s Stock<T>,
+    ordinals: [u32; MAX_BATCH],
+    filled: usize,
+}
+
+impl<'s, T> Admission<'s, T> {
+    fn new(stock: &'s Stock<T>) -> Self {
+        Admission {
+            stock,
+            ordinals: [0; MAX_BATCH],
+            filled: 0,
+        }
+    }
+
+    fn add(&mut self, ordinal: u32) {
+        self.ordinals[self.filled] = ordinal;
+        self.filled += 1;
+        if self.filled == self.stock.free.batch() {
+            self.let_in();
+        }
+    }
+
+    fn let_in(&mut self) {
+        let filled = std::mem::take(&mut self.filled);
+        self.stock.admit(self.ordinals[..filled].iter().copied());
+    }
+}
+
+impl<T> Drop for Admission<'_, T> {
+    fn drop(&mut self) {
+        self.let_in();
     }
 }
 

@@ -126,9 +126,24 @@ fn lint() -> Result<()> {
         "-D",
         "warnings",
     ]))?;
-    let mut doc = cargo::command(&["doc", "--workspace", "--no-deps"]);
-    doc.env("RUSTDOCFLAGS", "-D warnings");
-    cargo::run(doc)?;
+    cargo::run(cargo::command(&[
+        "clippy",
+        "--package",
+        "tailcut-pool",
+        "--all-features",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    for documented in [
+        &["--workspace"][..],
+        &["--package", "tailcut-pool", "--all-features"],
+    ] {
+        let mut doc = cargo::command(&["doc", "--no-deps"]);
+        doc.args(documented).env("RUSTDOCFLAGS", "-D warnings");
+        cargo::run(doc)?;
+    }
     ensure!(
         std::path::Path::new("README.md").exists(),
         "README.md is missing"
