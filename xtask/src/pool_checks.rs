@@ -149,9 +149,11 @@ pub fn features() -> Result<()> {
         "--doc",
         "--all-features",
     ]))?;
-    for feature in package()?["features"].as_object().into_iter().flatten() {
+    let package = package()?;
+    let features = package["features"].as_object().into_iter().flatten();
+    for (feature, _) in features.filter(|(feature, _)| *feature != "default") {
         let mut command = cargo::command(&["check", "--package", POOL, "--no-default-features"]);
-        command.args(["--features", feature.0]);
+        command.args(["--features", feature]);
         cargo::run(command)?;
     }
     Ok(())
