@@ -111,6 +111,12 @@ pub(crate) struct Ledger {
 
 #[derive(Debug, Clone)]
 enum Record {
+    /// Whoever was at work with it vanished in a fork.
+    #[cfg_attr(
+        any(loom, shuttle, not(unix)),
+        allow(dead_code, reason = "nobody forks there")
+    )]
+    Unknown,
     /// In nobody's hands; who had it last.
     Free(Option<Taken>),
     Taken(Taken),
@@ -182,6 +188,7 @@ impl Ledger {
         self.check_canary(object, ordinal, &record);
         match &*record {
             Record::Taken(holder) => *record = Record::Free(Some(holder.clone())),
+            Record::Unknown => *record = Record::Free(None),
             Record::Free(Some(last)) => {
                 panic!("object {ordinal} was given back twice; it was last {last}")
             }
@@ -202,7 +209,7 @@ impl Ledger {
             self.made(object);
             let who = match record {
                 Record::Taken(holder) | Record::Free(Some(holder)) => holder.to_string(),
-                Record::Free(None) => "never taken".to_owned(),
+                Record::Free(None) | Record::Unknown => "never taken".to_owned(),
             };
             panic!(
                 "somebody wrote {} bytes beyond the end of object {ordinal}; it was last {who}",
@@ -230,6 +237,18 @@ impl Ledger {
         }
         all.sort_by_key(|(at, _)| *at);
         all.into_iter().map(|(_, object)| object).collect()
+    }
+
+    /// After a fork, in the child.
+    ///
+    /// # Safety
+    /// The caller is the process's only thread, and holds no record.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) unsafe fn clear_away(&self) {
+        for record in &self.records {
+            // SAFETY: the caller's promise.
+            unsafe { record.renew_if_held(Record::Unknown) }
+        }
     }
 
     /// The pool ends: whatever is still in use is lost.

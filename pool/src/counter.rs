@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    pub(crate) fn starting_at(value: u64) -> Self {
+    pub(crate) const fn starting_at(value: u64) -> Self {
         Counter(AtomicU64::new(value))
     }
 

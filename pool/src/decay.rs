@@ -10,7 +10,8 @@ use crate::pool::Pool;
 /// Calls [`Pool::decay`] every `period` until the pool or the returned handle is dropped.
 ///
 /// The thread holds the pool weakly: it does not keep it alive. A service with a timer of its own
-/// calls [`Pool::decay`] there instead.
+/// calls [`Pool::decay`] there instead. A child made by `fork` has no such thread, and must begin its
+/// own.
 ///
 /// ```
 /// # use std::sync::Arc;

@@ -10,11 +10,21 @@
 //!
 //! **A maker that panics** leaves everything as it was before that object: at build, the objects
 //! made so far are dropped and the memory is freed; later, the slot stays vacant.
+//!
+//! **In a child made by `fork`** objects that vanished threads held may be half-changed: they are
+//! never dropped. If the maker was at work in one of those threads, nothing is made any more (see
+//! [`Turn`]).
 
+use std::any::Any;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::counter::Counter;
+#[cfg(all(unix, not(any(loom, shuttle))))]
+use crate::fork::Kept;
+use crate::fork::Turn;
 use crate::maker::sealed::Sealed;
 use crate::memory::Pages;
 use crate::panics::keep_first;
@@ -27,17 +37,28 @@ type Make<T> = Box<dyn Sealed<T> + Send>;
 /// See the module's head.
 pub(crate) struct Inventory<T> {
     slab: Slab<T>,
-    make: Plain<Make<T>>,
-    /// Which thread is making an object now: 0 for none.
-    making: Counter,
-    slots: Plain<Slots>,
-    /// One who changes the size at a time.
-    resizing: Plain<()>,
+    /// Used by whoever has the turn, and not dropped if that is broken.
+    make: ManuallyDrop<Plain<Make<T>>>,
+    shelf: Shelf,
+    /// The objects are not to be dropped at the end.
+    abandoned: bool,
     /// How many objects there are.
     objects: Counter,
     grown: Counter,
     shrunk: Counter,
     discarded: Counter,
+}
+
+/// What of an inventory has no type: who may make objects, and where.
+pub(crate) struct Shelf {
+    turn: Turn,
+    slots: Plain<Slots>,
+    /// The lock of the slots, while this thread forks.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    kept: Kept<Slots>,
+    /// One who changes the size at a time.
+    resizing: Plain<()>,
+    inherited: AtomicBool,
 }
 
 struct Slots {
@@ -57,14 +78,20 @@ impl<T> Inventory<T> {
     pub(crate) fn new(slab: Slab<T>, slots: usize, count: usize, make: Make<T>) -> Self {
         let inventory = Inventory {
             slab,
-            make: Plain::new(make),
-            making: Counter::default(),
-            slots: Plain::new(Slots {
-                vacant: Vec::new(),
-                next: 0,
-                count: slots as u32,
-            }),
-            resizing: Plain::new(()),
+            make: ManuallyDrop::new(Plain::new(make)),
+            shelf: Shelf {
+                turn: Turn::new(),
+                slots: Plain::new(Slots {
+                    vacant: Vec::new(),
+                    next: 0,
+                    count: slots as u32,
+                }),
+                #[cfg(all(unix, not(any(loom, shuttle))))]
+                kept: Kept::new(),
+                resizing: Plain::new(()),
+                inherited: AtomicBool::new(false),
+            },
+            abandoned: false,
             objects: Counter::default(),
             grown: Counter::default(),
             shrunk: Counter::default(),
@@ -77,14 +104,21 @@ impl<T> Inventory<T> {
         inventory
     }
 
-    /// Makes an object in a vacant slot; `None` if there is no slot or no memory.
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// Makes an object in a vacant slot; `None` if there is no slot, no memory, or no maker any more.
     fn make_one(&self) -> Option<u32> {
+        if self.shelf.turn.is_broken() {
+            return None;
+        }
         let ordinal = self.take_vacant()?;
         let made = catch_unwind(AssertUnwindSafe(|| {
             self.make_at(self.slab.object(ordinal).cast());
         }));
         if let Err(panic) = made {
-            self.slots.lock().vacant.push(ordinal);
+            self.shelf.slots.lock().vacant.push(ordinal);
             resume_unwind(panic);
         }
         self.objects.add_one();
@@ -92,7 +126,7 @@ impl<T> Inventory<T> {
     }
 
     fn take_vacant(&self) -> Option<u32> {
-        let mut slots = self.slots.lock();
+        let mut slots = self.shelf.slots.lock();
         if let Some(ordinal) = slots.vacant.pop() {
             return Some(ordinal);
         }
@@ -106,21 +140,16 @@ impl<T> Inventory<T> {
 
     /// Makes an object at an address that the caller owns, and where there is none.
     fn make_at(&self, object: NonNull<T>) {
-        /// Says on every way out that nobody makes any more.
-        struct Making<'i>(&'i Counter);
-        impl Drop for Making<'_> {
-            fn drop(&mut self) {
-                self.0.replace(0);
-            }
-        }
-        let here = thread_token();
         assert!(
-            self.making.read() != here,
+            !self.shelf.turn.is_own(),
             "the maker of a pool asked that pool for an object, which would have to be made"
         );
+        let turn = self.shelf.turn.take();
+        assert!(
+            turn.is_some(),
+            "a pool's maker was at work in another thread when this process was forked"
+        );
         let mut make = self.make.lock();
-        self.making.replace(here);
-        let _making = Making(&self.making);
         // SAFETY: a slot of the slab, in bounds, aligned and accessible, the caller's alone, and it
         // holds no object.
         unsafe { make.make_at(object.cast()) };
@@ -151,7 +180,7 @@ impl<T> Inventory<T> {
         take: impl FnMut() -> Option<NonNull<T>>,
         admit: impl FnMut(u32),
     ) -> usize {
-        let _resizing = self.resizing.lock();
+        let _resizing = self.shelf.resizing.lock();
         let now = self.objects();
         if target > now {
             self.make_more(target - now, admit);
@@ -168,14 +197,15 @@ impl<T> Inventory<T> {
             // SAFETY: the caller took the object, and its slot is used again only when it is
             // vacant.
             keep_first(&mut first_panic, || unsafe { object.drop_in_place() });
-            self.objects.subtract(1);
             self.shrunk.add_one();
             // At once, for a pool that would grow meanwhile.
-            self.slots.lock().vacant.push(self.ordinal(object));
+            let mut slots = self.shelf.slots.lock();
+            self.objects.subtract(1);
+            slots.vacant.push(self.ordinal(object));
             count += 1;
         }
         if count > 0 {
-            let mut slots = self.slots.lock();
+            let mut slots = self.shelf.slots.lock();
             // Descending, so that the lowest are used first again.
             slots.vacant.sort_unstable_by(|a, b| b.cmp(a));
             for run in runs(&slots.vacant) {
@@ -193,8 +223,9 @@ impl<T> Inventory<T> {
     /// caller owns the object before and after.
     ///
     /// # Panics
-    /// If the maker or the object's destructor does. The slot is vacant then: there is no object,
-    /// and the pool holds one less. `vacated` is told so before anybody can use the slot again.
+    /// If the maker or the object's destructor does, or if there is no maker any more. The slot is
+    /// vacant then: there is no object, and the pool holds one less. `vacated` is told so before
+    /// anybody can use the slot again.
     pub(crate) fn replace(&self, object: NonNull<T>, vacated: impl FnOnce()) {
         self.discarded.add_one();
         let made = catch_unwind(AssertUnwindSafe(|| {
@@ -203,11 +234,35 @@ impl<T> Inventory<T> {
             self.make_at(object);
         }));
         if let Err(panic) = made {
-            self.objects.subtract(1);
             vacated();
-            self.slots.lock().vacant.push(self.ordinal(object));
+            let mut slots = self.shelf.slots.lock();
+            self.objects.subtract(1);
+            slots.vacant.push(self.ordinal(object));
+            drop(slots);
             resume_unwind(panic);
         }
+    }
+
+    /// Whether each slot holds an object or is vacant: not so if a thread that vanished in a fork was
+    /// just making or dropping one.
+    pub(crate) fn is_whole(&self) -> bool {
+        let slots = self.shelf.slots.lock();
+        slots.next as usize - slots.vacant.len() == self.objects()
+    }
+
+    /// In a child of a fork, before the inventory ends: drops the free objects only, since others
+    /// may be half-changed by threads that are no more.
+    ///
+    /// # Safety
+    /// The caller owns the objects that `free` yields, and none is used any more.
+    pub(crate) unsafe fn end_inherited(&mut self, free: impl Iterator<Item = NonNull<T>>) {
+        self.abandoned = true;
+        let mut first_panic = None;
+        for object in free {
+            // SAFETY: the caller's promise.
+            keep_first(&mut first_panic, || unsafe { object.drop_in_place() });
+        }
+        resume_unless_panicking(first_panic);
     }
 
     fn ordinal(&self, object: NonNull<T>) -> u32 {
@@ -232,8 +287,15 @@ impl<T> Inventory<T> {
 
 impl<T> Drop for Inventory<T> {
     fn drop(&mut self) {
+        if !self.shelf.turn.is_broken() {
+            // SAFETY: dropped here only, and not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.make) };
+        }
+        if self.abandoned {
+            return;
+        }
         let mut first_panic = None;
-        let slots = self.slots.lock();
+        let slots = self.shelf.slots.lock();
         let mut vacant = vec![false; slots.next as usize];
         slots
             .vacant
@@ -245,27 +307,64 @@ impl<T> Drop for Inventory<T> {
             // SAFETY: the slot holds an object, and nobody uses it: the pool has ended.
             keep_first(&mut first_panic, || unsafe { object.drop_in_place() });
         }
-        if let Some(panic) = first_panic
-            && !std::thread::panicking()
-        {
-            resume_unwind(panic);
+        resume_unless_panicking(first_panic);
+    }
+}
+
+fn resume_unless_panicking(panic: Option<Box<dyn Any + Send>>) {
+    if let Some(panic) = panic
+        && !std::thread::panicking()
+    {
+        resume_unwind(panic);
+    }
+}
+
+impl Shelf {
+    /// Whether this is a child's copy, so that vanished threads may hold objects.
+    pub(crate) fn is_inherited(&self) -> bool {
+        self.inherited.load(Ordering::Relaxed)
+    }
+}
+
+/// What a fork does: see [`crate::fork`].
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl Shelf {
+    pub(crate) fn turn(&self) -> &Turn {
+        &self.turn
+    }
+
+    /// Keeps the slots as they are.
+    ///
+    /// # Safety
+    /// The caller forks, no other thread does, and the shelf does not end before it has called
+    /// [`release`](Self::release) or [`clear_away`](Self::clear_away).
+    pub(crate) unsafe fn hold(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.kept.keep(self.slots.lock()) }
+    }
+
+    /// Lets them change again.
+    ///
+    /// # Safety
+    /// As for [`hold`](Self::hold).
+    pub(crate) unsafe fn release(&self) {
+        // SAFETY: the caller's promise.
+        drop(unsafe { self.kept.take() });
+    }
+
+    /// As `release`, in the child.
+    ///
+    /// # Safety
+    /// As for [`hold`](Self::hold), and the caller is the process's only thread.
+    pub(crate) unsafe fn clear_away(&self) {
+        self.inherited.store(true, Ordering::Relaxed);
+        // SAFETY: the caller's promise. It may itself be resizing, and fork in a destructor: what it
+        // then gives back is a lock that guards nothing.
+        unsafe {
+            self.release();
+            self.resizing.renew_if_held(());
         }
     }
-}
-
-/// A number unlike that of any other living thread, and not 0.
-#[cfg(shuttle)]
-fn thread_token() -> u64 {
-    usize::from(shuttle::current::me()) as u64 + 1
-}
-
-/// See above.
-#[cfg(not(shuttle))]
-fn thread_token() -> u64 {
-    thread_local! {
-        static TOKEN: u8 = const { 0 };
-    }
-    TOKEN.with(|token| std::ptr::from_ref(token).addr() as u64)
 }
 
 impl<T> std::fmt::Debug for Inventory<T> {

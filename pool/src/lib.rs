@@ -109,7 +109,11 @@
 //!   exchange that it would then wait for.
 //! - Code that used a pool must not be unloaded (`dlclose`): the kernel may still look at the
 //!   descriptor of a thread's last restartable sequence.
-//! - After `fork`, a child must not use a pool that other threads of the parent were using.
+//! - After `fork`, the child has its own copy of each pool. Objects that other threads held at that
+//!   moment, or had on their way between two cores, are lost to it: they count as in use for ever. If
+//!   another thread was in a pool's maker, the child's copy of that pool makes no more objects. A
+//!   [`decay`] thread does not follow. `fork` must not be called in a signal handler, and the child of
+//!   a bare `clone` must leave the pools alone.
 //!
 //! # Features
 //!
@@ -133,6 +137,7 @@ mod counter;
 pub mod decay;
 pub mod export;
 mod fallback;
+mod fork;
 mod free;
 mod guard;
 mod inventory;

@@ -6,11 +6,15 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::fork;
+
 /// A running thread: ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Periodic {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// In a child of a fork there is no such thread.
+    generation: u32,
 }
 
 impl Periodic {
@@ -37,12 +41,18 @@ impl Periodic {
         Ok(Periodic {
             stop: Some(stop),
             thread: Some(thread),
+            generation: fork::generation(),
         })
     }
 }
 
 impl Drop for Periodic {
     fn drop(&mut self) {
+        if self.generation != fork::generation() {
+            // The channel's locks may be a vanished thread's, and nobody could be waited for.
+            std::mem::forget((self.stop.take(), self.thread.take()));
+            return;
+        }
         self.stop = None;
         if let Some(thread) = self.thread.take() {
             // If what owns the handle is dropped by the thread itself, it must not wait for itself.

@@ -11,7 +11,7 @@ use crate::inventory::Inventory;
 use crate::maker::sealed::Sealed;
 use crate::slab::{Layout, Slab};
 use crate::sync::{AtomicBool, Ordering};
-use crate::{checks, probes};
+use crate::{checks, fork, probes};
 
 /// See the module's head.
 #[repr(C)]
@@ -137,13 +137,24 @@ impl<T> Stock<T> {
     /// # Safety
     /// `free` is the address of a `Stock<T>` that [`Owner::new`] made, and nobody else has it.
     unsafe fn end(free: NonNull<FreeSlots>) {
+        fork::forget(free);
         // SAFETY: the caller's promise; the free slots are the first field of a `repr(C)` struct,
         // so they share its address, and the pointer came from the whole box.
-        let stock = unsafe { Box::from_raw(free.cast::<Stock<T>>().as_ptr()) };
+        let mut stock = unsafe { Box::from_raw(free.cast::<Stock<T>>().as_ptr()) };
         if let Some(ledger) = stock.free.attendant().and_then(Attendant::ledger) {
             ledger.report_leaks();
         }
         probes::closed(stock.free.address());
+        let Stock {
+            free, inventory, ..
+        } = &mut *stock;
+        // A closed pool ends when all objects have come back.
+        let all_are_back = free.is_closed() && inventory.is_whole();
+        if inventory.shelf().is_inherited() && !all_are_back {
+            let free = || free.take_to_retire().map(NonNull::cast);
+            // SAFETY: free objects, taken for good.
+            unsafe { inventory.end_inherited(std::iter::from_fn(free)) }
+        }
     }
 }
 
@@ -191,7 +202,11 @@ pub(crate) struct Owner<T>(NonNull<Stock<T>>);
 impl<T> Owner<T> {
     pub(crate) fn new(plan: Plan, make: Box<dyn Sealed<T> + Send>) -> Result<Self, BuildError> {
         let stock = Stock::new(plan, make)?;
-        Ok(Owner(NonNull::from(Box::leak(stock))))
+        let owner = Owner(NonNull::from(Box::leak(stock)));
+        let stock = owner.get();
+        // SAFETY: parts of the stock, which stays where it is and forgets them when it ends.
+        unsafe { fork::watch(owner.0.cast(), NonNull::from(stock.inventory.shelf())) };
+        Ok(owner)
     }
 
     #[inline(always)]

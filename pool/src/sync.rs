@@ -8,7 +8,7 @@
 //! The exceptions are [`crate::percpu::rseq`], whose memory is shared with assembly that loom
 //! cannot see (its protocol has a model of its own); [`crate::meter`] and [`crate::sdt`], which know
 //! nothing of pools; and [`crate::counter`] and [`crate::plain`], on which no decision about a free
-//! object rests.
+//! object rests; and [`crate::fork`], since no model forks.
 
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{

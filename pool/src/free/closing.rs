@@ -69,6 +69,10 @@ impl Closing {
         self.outstanding.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Step 1, before the magazines are shut.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
@@ -86,6 +90,15 @@ impl Closing {
             }
             sync::relax(&mut attempt);
         }
+    }
+
+    /// After a fork, in the child: those who had entered are gone, but for `own` visits of the
+    /// thread that forked. Whether the pool is closed.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(super) fn only_own_visits_are_left(&self, own: u64) -> bool {
+        let entered = self.entered.load(Ordering::Relaxed);
+        self.left.store(entered - own, Ordering::Relaxed);
+        self.is_closed()
     }
 
     /// Step 3: whether all `in_use` objects have come back meanwhile, so that the closer frees the
@@ -142,20 +155,32 @@ impl Visit {
 
     /// If this thread is on a visit to the pool, leaves it to that to close the pool, and says so.
     pub(super) fn close_at_the_end(free: NonNull<FreeSlots>, objects: usize) -> bool {
-        let mut outermost = None;
-        let mut next = innermost::get();
-        // SAFETY: visits stand on this thread's stack, and each takes itself off the list before it
-        // ends.
-        while let Some(visit) = unsafe { next.as_ref() } {
-            if visit.free == free {
-                outermost = Some(visit);
-            }
-            next = visit.outer;
-        }
+        // SAFETY: the visits are looked at before any of them ends.
+        let outermost = unsafe { Self::to(free) }.last();
         if let Some(visit) = outermost {
             visit.close.set(Some(objects));
         }
         outermost.is_some()
+    }
+
+    /// On how many visits to the pool this thread is.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(super) fn count(free: NonNull<FreeSlots>) -> usize {
+        // SAFETY: as above.
+        unsafe { Self::to(free) }.count()
+    }
+
+    /// This thread's visits to the pool, the innermost first.
+    ///
+    /// # Safety
+    /// None of them ends while the caller looks at it.
+    unsafe fn to<'v>(free: NonNull<FreeSlots>) -> impl Iterator<Item = &'v Visit> {
+        // SAFETY: visits stand on this thread's stack, and each takes itself off the list before it
+        // ends.
+        let innermost = unsafe { innermost::get().as_ref() };
+        // SAFETY: as above.
+        std::iter::successors(innermost, |visit| unsafe { visit.outer.as_ref() })
+            .filter(move |visit| visit.free == free)
     }
 }
 

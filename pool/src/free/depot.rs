@@ -218,6 +218,13 @@ impl Depot {
         self.full.fewest.replace(now).min(now) as usize
     }
 
+    /// After a fork, in the child: another thread may have been between the stack and its count.
+    /// (A node that it held is gone with the batch that it held, so that nodes never run short.)
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn count_anew(&self) {
+        self.full.count.replace(self.full.stack.count(&self.links));
+    }
+
     fn cells(&self, node: u32) -> &[OwnedCell<u32>] {
         &self.nodes[node as usize].slots[..self.batch]
     }

@@ -69,6 +69,12 @@ impl Loose {
         self.stack.version()
     }
 
+    /// After a fork, in the child: another thread may have been between the stack and its length.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn count_anew(&self) {
+        self.length.replace(self.stack.count(&self.links));
+    }
+
     /// How many slots lie here, about.
     pub(crate) fn len(&self) -> usize {
         self.length.read() as usize

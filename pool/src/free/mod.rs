@@ -27,6 +27,8 @@
 pub(crate) mod closing;
 pub(crate) mod depot;
 mod events;
+#[cfg(all(unix, not(any(loom, shuttle))))]
+mod forked;
 mod loose;
 mod search;
 pub(crate) mod tagged_stack;
@@ -423,6 +425,11 @@ impl FreeSlots {
         }
     }
 
+    /// Whether the pool has closed, or is just closing.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closing.is_closed()
+    }
+
     /// Adds one full batch, in use until now, to a private chain.
     pub(crate) fn append(&self, chain: &mut Chain, slots: &[SlotId]) {
         self.depot.append(chain, slots);
@@ -618,6 +625,15 @@ impl Magazines {
         match self {
             Magazines::Rseq(magazines) => magazines.census(),
             Magazines::Portable(magazines, _) => magazines.census(),
+        }
+    }
+
+    /// After a fork, in the child.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    fn nobody_is_at_work(&self, closed: bool) {
+        match self {
+            Magazines::Rseq(magazines) => magazines.nobody_is_at_work(closed),
+            Magazines::Portable(magazines, _) => magazines.nobody_is_at_work(closed),
         }
     }
 

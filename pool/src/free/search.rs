@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::depot::MAX_BATCH;
-use super::waiting::{self, Waiter};
+use super::waiting::{self, Dismissed, Waiter};
 use super::{FreeSlots, Site};
 use crate::percpu::FenceRefused;
 use crate::slab::SlotId;
@@ -187,7 +187,12 @@ impl FreeSlots {
         task: &Waker,
         site: Site,
     ) -> Option<NonNull<u8>> {
-        let object = self.waiters.poll(waiter, task);
+        let object = loop {
+            match self.waiters.poll(waiter, task) {
+                Ok(object) => break object,
+                Err(Dismissed) => self.join_queue(waiter, task),
+            }
+        };
         self.handed(object, site)
     }
 

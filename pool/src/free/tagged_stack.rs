@@ -119,6 +119,13 @@ impl TaggedStack {
         self.top(self.head.load(Ordering::Acquire)) == 0
     }
 
+    /// How many indices lie here, by a walk. To be called while nobody changes the stack.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn count(&self, links: &Links) -> u64 {
+        let top = self.top(self.head.load(Ordering::Acquire)).checked_sub(1);
+        std::iter::successors(top, |&index| below(links, index)).count() as u64
+    }
+
     /// A number that differs after any change (but for the tag's wrap-around).
     #[inline]
     pub(crate) fn version(&self) -> u64 {
@@ -148,6 +155,8 @@ mod tests {
         for index in 0..4 {
             stack.push(&links, index);
         }
+        #[cfg(all(unix, not(any(loom, shuttle))))]
+        assert_eq!(stack.count(&links), 4);
         let popped: Vec<_> = std::iter::from_fn(|| stack.pop(&links)).collect();
         assert_eq!(popped, [3, 2, 1, 0]);
         assert!(stack.is_empty());

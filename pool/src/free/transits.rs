@@ -38,6 +38,12 @@ impl Transits {
     pub(super) fn begun(&self) -> u64 {
         self.begun.load(Ordering::SeqCst)
     }
+
+    /// After a fork, in the child: those who had begun any are gone.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(super) fn none_is_left(&self) {
+        self.ended.store(self.begun(), Ordering::SeqCst);
+    }
 }
 
 /// A transit under way.

@@ -25,6 +25,8 @@ use std::ptr::{self, NonNull};
 use std::task::Waker;
 use std::time::Instant;
 
+#[cfg(all(unix, not(any(loom, shuttle))))]
+use crate::fork::Kept;
 use crate::sync::{self, AtomicU32, Condvar, Mutex, Ordering};
 
 /// See the module's head.
@@ -33,6 +35,9 @@ pub(crate) struct Waiters {
     /// How many stand in the queue.
     count: AtomicU32,
     queue: Mutex<Queue>,
+    /// The lock, while this thread forks.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    kept: Kept<Queue>,
 }
 
 #[derive(Debug)]
@@ -69,6 +74,10 @@ enum State {
     Queued,
     Given(NonNull<u8>),
 }
+
+/// A waiter's place in the queue is gone.
+#[derive(Debug)]
+pub(crate) struct Dismissed;
 
 // SAFETY: `inside` is touched under the queue's mutex; an object's address may go to any thread
 // (whose type allows that is checked where guards are made).
@@ -160,6 +169,8 @@ impl Waiters {
                 head: ptr::null(),
                 tail: ptr::null(),
             }),
+            #[cfg(all(unix, not(any(loom, shuttle))))]
+            kept: Kept::new(),
         }
     }
 
@@ -248,7 +259,14 @@ impl Waiters {
     }
 
     /// The object that the waiter was given, if it was; otherwise `task` is woken when it is.
-    pub(crate) fn poll(&self, waiter: Pin<&Waiter>, task: &Waker) -> Option<NonNull<u8>> {
+    ///
+    /// # Errors
+    /// The waiter stands in no queue: it was dismissed after a fork, and must join again.
+    pub(crate) fn poll(
+        &self,
+        waiter: Pin<&Waiter>,
+        task: &Waker,
+    ) -> Result<Option<NonNull<u8>>, Dismissed> {
         // Cloning and dropping a waker run foreign code, which may use this pool: not under the lock.
         let mut task = Some(task.clone());
         let queue = sync::lock(&self.queue);
@@ -257,12 +275,13 @@ impl Waiters {
         let found = match ours.state {
             State::Given(object) => {
                 ours.state = State::Outside;
-                Some(object)
+                Ok(Some(object))
             }
-            _ => {
+            State::Queued => {
                 std::mem::swap(&mut ours.task, &mut task);
-                None
+                Ok(None)
             }
+            State::Outside => Err(Dismissed),
         };
         drop(queue);
         drop(task);
@@ -290,5 +309,53 @@ impl Waiters {
         if self.count.fetch_sub(1, Ordering::SeqCst) == 1 {
             last();
         }
+    }
+}
+
+/// What a fork does: see [`crate::fork`].
+#[cfg(all(unix, not(any(loom, shuttle))))]
+impl Waiters {
+    /// Keeps the queue as it is.
+    ///
+    /// # Safety
+    /// The caller forks, no other thread does, and the waiters do not end before it has called
+    /// [`release`](Self::release) or [`dismiss_all`](Self::dismiss_all).
+    pub(super) unsafe fn hold(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.kept.keep(sync::lock(&self.queue)) }
+    }
+
+    /// Lets it change again.
+    ///
+    /// # Safety
+    /// As for [`hold`](Self::hold).
+    pub(super) unsafe fn release(&self) {
+        // SAFETY: the caller's promise.
+        drop(unsafe { self.kept.take() });
+    }
+
+    /// As `release`, in the child: nobody waits any more.
+    ///
+    /// # Safety
+    /// As for [`hold`](Self::hold), and the caller is the process's only thread.
+    pub(super) unsafe fn dismiss_all(&self) {
+        // SAFETY: the caller's promise.
+        let Some(mut queue) = (unsafe { self.kept.take() }) else {
+            return;
+        };
+        let mut next = queue.head;
+        while !next.is_null() {
+            // SAFETY: the queue is locked, and has been since before the fork: the waiter stands in
+            // it, and in the child nobody has ended it. (It may lie on the stack of a vanished
+            // thread; the memory is there until new threads begin.)
+            let dismissed = unsafe { inside(next) };
+            next = dismissed.after;
+            dismissed.state = State::Outside;
+            // Neither woken nor dropped: either could lock what a vanished thread had locked.
+            std::mem::forget(dismissed.task.take());
+        }
+        queue.head = ptr::null();
+        queue.tail = ptr::null();
+        self.count.store(0, Ordering::SeqCst);
     }
 }

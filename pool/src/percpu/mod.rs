@@ -75,6 +75,12 @@ pub(crate) mod rseq {
         pub(crate) fn shut_for_giving(&self, _shut: bool) -> Result<(), FenceRefused> {
             match *self {}
         }
+        #[cfg(all(unix, not(any(loom, shuttle))))]
+        pub(crate) fn nobody_is_at_work(&self, _closed: bool) {
+            match *self {}
+        }
+        #[cfg(all(unix, not(any(loom, shuttle))))]
+        pub(crate) fn announce() {}
         pub(crate) fn census(&self) -> (bool, u64) {
             match *self {}
         }
@@ -85,6 +91,17 @@ pub(crate) mod rseq {
             match *self {}
         }
     }
+}
+
+/// After a fork, in the child, before any pool is used.
+///
+/// # Safety
+/// The caller is the process's only thread.
+#[cfg(all(unix, not(any(loom, shuttle))))]
+pub(crate) unsafe fn only_this_thread_is_left() {
+    thread_number::only_this_thread_is_left();
+    crate::sync::barrier::register();
+    rseq::Magazines::announce();
 }
 
 /// What a core's place holds, and what it has served by single gets and puts.

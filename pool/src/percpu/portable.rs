@@ -415,6 +415,24 @@ impl Magazines {
         Ok(())
     }
 
+    /// After a fork, in the child: nobody is at work anywhere, and the magazines are open unless the
+    /// pool is closed.
+    #[cfg(all(unix, not(any(loom, shuttle))))]
+    pub(crate) fn nobody_is_at_work(&self, closed: bool) {
+        let ceiling = if closed { 0 } else { self.ceiling };
+        for area in self.areas() {
+            // Written only if need be: each page that is written is copied then.
+            for flag in [&area.busy, &area.thief] {
+                if flag.load(Ordering::Relaxed) {
+                    flag.store(false, Ordering::Relaxed);
+                }
+            }
+            if area.ceiling.load(Ordering::Relaxed) != ceiling {
+                area.ceiling.store(ceiling, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// As `rseq`'s: whether any object lies here, and a number that differs after any get or put.
     pub(crate) fn census(&self) -> (bool, u64) {
         let words = self.areas().map(Area::word);

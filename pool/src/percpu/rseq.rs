@@ -160,6 +160,14 @@ impl Magazines {
         })
     }
 
+    /// Announces to the kernel once more that this process fences. (Linux has a child inherit that,
+    /// and its one thread's registration for sequences, but no manual promises it.)
+    pub(crate) fn announce() {
+        // If the kernel refuses, so will it refuse the fences: a limit that the crate's front page
+        // names.
+        let _ = fence::register();
+    }
+
     /// What get and put need.
     #[inline(always)]
     pub(crate) fn access(&self) -> Access {
@@ -296,6 +304,26 @@ impl Magazines {
             fence::restart_all_sequences().map_err(|_| FenceRefused)?;
         }
         Ok(())
+    }
+
+    /// After a fork, in the child: no sequence and no thief is at work anywhere, and the magazines
+    /// are open unless the pool is closed. (A sequence that was cut off has committed or not; a thief
+    /// that was has taken its objects or not.)
+    pub(crate) fn nobody_is_at_work(&self, closed: bool) {
+        let ceiling = if closed { 0 } else { self.ceiling };
+        self.open_ceiling.store(ceiling, Ordering::Relaxed);
+        for area in self.cpu_areas() {
+            // Written only if need be: each page that is written is copied then.
+            if area.thief.load(Ordering::Relaxed) {
+                area.thief.store(false, Ordering::Relaxed);
+            }
+            if area.floor.load(Ordering::Relaxed) != 0 {
+                area.floor.store(0, Ordering::Relaxed);
+            }
+            if area.ceiling.load(Ordering::Relaxed) != ceiling {
+                area.ceiling.store(ceiling, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Whether any object lies here, and a number that differs after any single get or put: two

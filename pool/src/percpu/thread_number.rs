@@ -13,12 +13,11 @@
 pub(crate) const SHARED: u32 = 1 << 16;
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
-pub(crate) use dealt::{known_thread_number, thread_number};
+pub(crate) use dealt::{known_thread_number, only_this_thread_is_left, thread_number};
 
 #[cfg(all(unix, not(any(loom, shuttle))))]
 mod dealt {
     use std::cell::Cell;
-    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
     use super::SHARED;
@@ -109,14 +108,38 @@ mod dealt {
         give_back((value.addr() - 1) as u32);
     }
 
+    /// After a fork, in the child: all numbers but this thread's are free.
+    pub(crate) fn only_this_thread_is_left() {
+        let own = NUMBER.get();
+        for (index, word) in TAKEN.iter().enumerate() {
+            let is_here = own / 64 == index as u32;
+            word.store(u64::from(is_here) << (own % 64), Ordering::Relaxed);
+        }
+    }
+
     fn key() -> Option<libc::pthread_key_t> {
-        static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
-        *KEY.get_or_init(|| {
-            let mut key = 0;
-            // SAFETY: writes one key; the destructor is a function of this crate.
-            let made = unsafe { libc::pthread_key_create(&raw mut key, Some(ended)) };
-            (made == 0).then_some(key)
-        })
+        // No `OnceLock`: a fork while another thread is in it would have the child wait for ever.
+        const NONE: u64 = 0;
+        /// The key plus one.
+        static KEY: AtomicU64 = AtomicU64::new(NONE);
+        if let Some(known) = KEY.load(Ordering::Acquire).checked_sub(1) {
+            return Some(known as libc::pthread_key_t);
+        }
+        let mut key = 0;
+        // SAFETY: writes one key; the destructor is a function of this crate.
+        let made = unsafe { libc::pthread_key_create(&raw mut key, Some(ended)) };
+        if made != 0 {
+            return None;
+        }
+        let plus_one = u64::from(key) + 1;
+        match KEY.compare_exchange(NONE, plus_one, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Some(key),
+            Err(others) => {
+                // SAFETY: made above, and nobody else knows it.
+                unsafe { libc::pthread_key_delete(key) };
+                Some((others - 1) as libc::pthread_key_t)
+            }
+        }
     }
 
     #[cfg(test)]
