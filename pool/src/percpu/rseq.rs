@@ -162,6 +162,7 @@ impl Magazines {
 
     /// Announces to the kernel once more that this process fences. (Linux has a child inherit that,
     /// and its one thread's registration for sequences, but no manual promises it.)
+    #[cfg(not(shuttle))]
     pub(crate) fn announce() {
         // If the kernel refuses, so will it refuse the fences: a limit that the crate's front page
         // names.
@@ -309,6 +310,7 @@ impl Magazines {
     /// After a fork, in the child: no sequence and no thief is at work anywhere, and the magazines
     /// are open unless the pool is closed. (A sequence that was cut off has committed or not; a thief
     /// that was has taken its objects or not.)
+    #[cfg(not(shuttle))]
     pub(crate) fn nobody_is_at_work(&self, closed: bool) {
         let ceiling = if closed { 0 } else { self.ceiling };
         self.open_ceiling.store(ceiling, Ordering::Relaxed);
