@@ -11,7 +11,7 @@ pub(crate) fn tell(why: Fallback) {
     if why != Fallback::Requested && TOLD.count() == 0 {
         log_line!(
             warn,
-            "tailcut-pool uses its portable path, some three times slower: {why}"
+            "tailcut-pool uses its portable path, which is slower: {why}"
         );
     }
 }

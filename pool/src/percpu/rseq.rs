@@ -8,9 +8,9 @@
 //! between the first read and the commit, and no lock prefix is needed.
 //!
 //! glibc 2.35 and newer registers every thread; `__rseq_offset` tells where the thread's
-//! `struct rseq` lies from the thread pointer. A thread that is not registered all the same (a
-//! sandbox that forbids the call from some moment on) shows a `cpu_id` that fails the bounds
-//! check of each sequence, and takes the slow path, which never assumes a magazine.
+//! `struct rseq` lies from the thread pointer. A thread that is not registered all the same (one
+//! made without the C library, say) shows a `cpu_id` that fails the bounds check of each sequence,
+//! and takes the slow path, which never assumes a magazine.
 //!
 //! # Protocol between local and remote operations
 //!
