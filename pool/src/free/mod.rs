@@ -30,6 +30,7 @@ mod events;
 #[cfg(all(unix, not(any(loom, shuttle))))]
 mod forked;
 mod loose;
+mod magazines;
 mod search;
 pub(crate) mod tagged_stack;
 mod transits;
@@ -48,6 +49,7 @@ use self::closing::{Closing, LatePut, Visit};
 use self::depot::{Chain, Depot, MAX_BATCH};
 use self::events::Events;
 use self::loose::Loose;
+use self::magazines::Magazines;
 use self::transits::Transits;
 use self::waiting::Waiters;
 use crate::attendant::Attendant;
@@ -103,13 +105,6 @@ pub(crate) struct FreeSlots {
     closing: CachePadded<Closing>,
     /// Frees the pool of which this is a part, once it is closed.
     end: unsafe fn(NonNull<FreeSlots>),
-}
-
-/// The per-core part, in the form chosen at build.
-#[derive(Debug)]
-enum Magazines {
-    Rseq(rseq::Magazines),
-    Portable(portable::Magazines, Fallback),
 }
 
 impl FreeSlots {
@@ -564,84 +559,6 @@ impl FreeSlots {
     /// The counters of the core that this thread runs on.
     fn events(&self) -> &Events {
         &self.events[self.magazines.here()]
-    }
-}
-
-impl Magazines {
-    fn count(&self) -> usize {
-        match self {
-            Magazines::Rseq(magazines) => magazines.cpus(),
-            Magazines::Portable(magazines, _) => magazines.count(),
-        }
-    }
-
-    /// The calling thread's; the first for a thread that is not registered.
-    fn here(&self) -> usize {
-        match self {
-            Magazines::Rseq(magazines) => magazines.here().unwrap_or(0),
-            Magazines::Portable(magazines, _) => magazines.here(),
-        }
-    }
-
-    #[inline(always)]
-    fn pop(&self) -> Option<NonNull<u8>> {
-        match self {
-            Magazines::Rseq(magazines) => magazines.access().pop(),
-            Magazines::Portable(magazines, _) => magazines.access().pop(),
-        }
-    }
-
-    #[inline(always)]
-    fn push(&self, object: NonNull<u8>) -> bool {
-        match self {
-            Magazines::Rseq(magazines) => magazines.access().push(object),
-            Magazines::Portable(magazines, _) => magazines.access().push(object),
-        }
-    }
-
-    fn pop_batch(&self, into: &mut [NonNull<u8>]) -> bool {
-        match self {
-            Magazines::Rseq(magazines) => magazines.pop_batch(into),
-            Magazines::Portable(magazines, _) => magazines.pop_batch(into),
-        }
-    }
-
-    fn push_batch(&self, objects: &[NonNull<u8>]) -> bool {
-        match self {
-            Magazines::Rseq(magazines) => magazines.push_batch(objects),
-            Magazines::Portable(magazines, _) => magazines.push_batch(objects),
-        }
-    }
-
-    /// How many were taken, and from which core.
-    fn steal(&self, into: &mut [NonNull<u8>]) -> Result<Option<(usize, usize)>, FenceRefused> {
-        match self {
-            Magazines::Rseq(magazines) => magazines.steal(into),
-            Magazines::Portable(magazines, _) => magazines.steal(into),
-        }
-    }
-
-    fn census(&self) -> (bool, u64) {
-        match self {
-            Magazines::Rseq(magazines) => magazines.census(),
-            Magazines::Portable(magazines, _) => magazines.census(),
-        }
-    }
-
-    /// After a fork, in the child.
-    #[cfg(all(unix, not(any(loom, shuttle))))]
-    fn nobody_is_at_work(&self, closed: bool) {
-        match self {
-            Magazines::Rseq(magazines) => magazines.nobody_is_at_work(closed),
-            Magazines::Portable(magazines, _) => magazines.nobody_is_at_work(closed),
-        }
-    }
-
-    fn counts(&self, core: usize) -> crate::percpu::MagazineCounts {
-        match self {
-            Magazines::Rseq(magazines) => magazines.counts(core),
-            Magazines::Portable(magazines, _) => magazines.counts(core),
-        }
     }
 }
 
