@@ -222,12 +222,12 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// If a guard is another pool's; it goes back to that one, and so do those not yet looked at.
     pub fn put_all<'p>(&'p self, guards: impl IntoIterator<Item = Guard<'p, T>>) {
         /// Gives what it holds back, on a panic as well.
-        struct Some<'p> {
+        struct Taken<'p> {
             free: &'p FreeSlots,
             objects: [NonNull<u8>; 32],
             filled: usize,
         }
-        impl Drop for Some<'_> {
+        impl Drop for Taken<'_> {
             fn drop(&mut self) {
                 self.free.put_many(&self.objects[..self.filled]);
             }
@@ -235,20 +235,20 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
         let free = self.stock.get().free();
         let mut guards = guards.into_iter();
         loop {
-            let mut some = Some {
+            let mut taken = Taken {
                 free,
                 objects: [NonNull::dangling(); 32],
                 filled: 0,
             };
-            for guard in guards.by_ref().take(some.objects.len()) {
+            for guard in guards.by_ref().take(taken.objects.len()) {
                 assert!(
                     std::ptr::eq(guard.free(), free),
                     "a pool takes guards of its own objects only"
                 );
-                some.objects[some.filled] = guard.into_object().cast();
-                some.filled += 1;
+                taken.objects[taken.filled] = guard.into_object().cast();
+                taken.filled += 1;
             }
-            if some.filled < some.objects.len() {
+            if taken.filled < taken.objects.len() {
                 return;
             }
         }
