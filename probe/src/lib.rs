@@ -1,6 +1,13 @@
-//! Allocator and pause latency of a live process: where `tailcut record`, `top` and `doctor` will
-//! be built.
+//! Allocator and pause latency of a live process, by eBPF.
 //!
-//! Nothing is here yet, and no command pretends otherwise. The place is kept so that the arrows of
-//! `ARCHITECTURE.md` are drawn once: this crate will use `tailcut-probe-ebpf` for the types that
-//! it shares with the kernel side, and `tailcut-report`'s recording to write what it sees.
+//! A session attaches programs to the kernel's scheduler, memory management and system calls, and
+//! to probe sites in the process's own allocator; counts what they see in the kernel; and gives a
+//! [`tick::Tick`] each second. `tailcut record` writes them, `top` shows them, `serve` exports them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`catalogue`] | every series in words |
+//! | [`tick`] | what is seen in an interval |
+
+pub mod catalogue;
+pub mod tick;
