@@ -10,4 +10,6 @@
 //! | [`tick`] | what is seen in an interval |
 
 pub mod catalogue;
+#[cfg(target_os = "linux")]
+pub mod host;
 pub mod tick;

@@ -1,0 +1,5 @@
+//! The host: what its kernel, its user and its machine allow a tracer to do.
+
+pub mod btf;
+#[cfg(test)]
+mod testing;
