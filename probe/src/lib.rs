@@ -12,4 +12,19 @@
 pub mod catalogue;
 #[cfg(target_os = "linux")]
 pub mod host;
+#[cfg(target_os = "linux")]
+mod layout;
+#[cfg(target_os = "linux")]
+mod programs;
+#[cfg(target_os = "linux")]
+pub mod session;
+#[cfg(target_os = "linux")]
+mod system_calls;
 pub mod tick;
+
+#[cfg(target_os = "linux")]
+pub use layout::LayoutError;
+#[cfg(target_os = "linux")]
+pub use programs::ProgramsError;
+#[cfg(target_os = "linux")]
+pub use session::{Options, Session, SessionError};

@@ -16,7 +16,7 @@ use tailcut_probe_ebpf::series::{CALLS, Call, FIRST_FIXED, Fixed};
 use tailcut_probe_ebpf::sites::{CONSTANT, MEMORY, Place, REGISTER, Site};
 
 use super::maps::{CALLERS, HITS, LIFETIME_MASK, OBJECTS, SITES, SIZES, THREADS};
-use super::recording::{NOBODY, Span, add, count, lose, now, record, send_stack};
+use super::recording::{NOBODY, Span, add, count, forget, lose, now, record, send_stack};
 use super::target::{Who, current, state_of};
 
 /// A call begins.
@@ -172,7 +172,7 @@ fn finish(who: Who, site: &Site, registers: &Registers, state: &mut Thread, end_
     if site.series < FIRST_FIXED
         && let Some(sizes) = SIZES.get_ptr_mut(site.series)
     {
-        let class = 63 - (span.bytes | 1).leading_zeros() as usize;
+        let class = forget(63 - u64::from((span.bytes | 1).leading_zeros())) as usize;
         if class < SIZE_CLASSES {
             // SAFETY: the map's value is an array of so many classes.
             add(
@@ -316,7 +316,7 @@ impl Registers {
 
     #[inline(always)]
     fn value(&self, place: &Place) -> u64 {
-        let register = self.general[place.register as usize & 15];
+        let register = self.general[forget(u64::from(place.register)) as usize & 15];
         let raw = match place.kind {
             REGISTER => register,
             CONSTANT => return place.offset as u64,

@@ -2,4 +2,4 @@
 
 pub mod btf;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
