@@ -21,6 +21,8 @@ pub mod session;
 #[cfg(target_os = "linux")]
 mod system_calls;
 pub mod tick;
+#[cfg(target_os = "linux")]
+mod user_probes;
 
 #[cfg(target_os = "linux")]
 pub use layout::LayoutError;

@@ -4,11 +4,11 @@
 //! needs no eBPF toolchain. A program is loaded when it is first attached; the maps exist from the
 //! beginning.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd};
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf};
 use aya::programs::perf_event::{PerfEventConfig, PerfEventScope, SamplePolicy, SoftwareEvent};
-use aya::programs::{PerfEvent, Program, ProgramError, RawTracePoint, UProbe};
+use aya::programs::{PerfEvent, Program, ProgramError, RawTracePoint};
 use aya::util::online_cpus;
 use aya::{Ebpf, EbpfError, EbpfLoader, Pod};
 use tailcut_probe_ebpf::histogram::Histogram;
@@ -18,8 +18,9 @@ use tailcut_probe_ebpf::sites::Site;
 
 use crate::layout::{Layout, LayoutError};
 use crate::system_calls;
+use crate::user_probes::{UserProbesError, UserPrograms};
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../programs/tailcut-probe.bpf.o");
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("TAILCUT_PROBE_OBJECT"));
 
 /// A type of the shared library, as the map functions want it.
 #[repr(transparent)]
@@ -185,18 +186,19 @@ impl Programs {
         attach(self.program(name)?).map_err(in_program(name))
     }
 
-    /// Loads the probe program `name`, for sites that are attached by hand.
-    pub fn user_program(&mut self, name: &str) -> Result<BorrowedFd<'_>, ProgramsError> {
-        let program: &mut UProbe = self.program(name)?;
-        if program.fd().is_err() {
-            program.load().map_err(in_program(name))?;
-        }
-        let program: &UProbe = self
-            .ebpf
-            .program(name)
-            .and_then(|program| program.try_into().ok())
-            .ok_or_else(|| ProgramsError::Foreign(format!("probe program {name}")))?;
-        Ok(program.fd().map_err(in_program(name))?.as_fd())
+    /// Loads the programs that serve probe sites in user space.
+    pub fn user_programs(&self) -> Result<UserPrograms, UserProbesError> {
+        UserPrograms::load(OBJECT, |name| {
+            let data = match self.ebpf.map(name)? {
+                Map::Array(data)
+                | Map::PerCpuArray(data)
+                | Map::HashMap(data)
+                | Map::LruHashMap(data)
+                | Map::RingBuf(data) => data,
+                _ => return None,
+            };
+            Some(data.fd().as_fd().as_raw_fd())
+        })
     }
 
     fn program<'a, P>(&'a mut self, name: &str) -> Result<&'a mut P, ProgramsError>
@@ -362,10 +364,12 @@ mod tests {
             let loaded = match program {
                 Program::RawTracePoint(program) => program.load(),
                 Program::PerfEvent(program) => program.load(),
-                Program::UProbe(program) => program.load(),
+                // By `user_programs`.
+                Program::UProbe(_) => Ok(()),
                 other => panic!("{name} is of type {other:?}"),
             };
             loaded.unwrap_or_else(|error| panic!("{name}: {}", chain(&error)));
         }
+        programs.user_programs().unwrap();
     }
 }
