@@ -9,6 +9,8 @@
 //! | [`catalogue`] | every series in words |
 //! | [`tick`] | what is seen in an interval |
 
+#[cfg(target_os = "linux")]
+pub mod binary;
 pub mod catalogue;
 #[cfg(target_os = "linux")]
 pub mod host;
