@@ -323,6 +323,7 @@ mod tests {
             intervals: Vec::new(),
             slow: Vec::new(),
             torn: false,
+            pauses: None,
         });
         digest.response.saturating_record(1);
         digest.seconds = (0..3600)
