@@ -19,6 +19,8 @@ mod layout;
 #[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]
+pub mod record;
+#[cfg(target_os = "linux")]
 pub mod session;
 #[cfg(target_os = "linux")]
 mod system_calls;

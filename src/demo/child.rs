@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 
-use super::interrupt::Interrupt;
 use super::order::{Answer, Order, Task};
+use crate::interrupt::Interrupt;
 use crate::allocator::{ALLOCATOR_VARIABLE, COUNT_VARIABLE};
 
 /// Runs `order` in a new process on its allocator and shows every answer to `on_answer`, the last

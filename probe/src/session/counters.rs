@@ -7,8 +7,8 @@ use crate::programs::{Programs, ProgramsError};
 
 /// Largest value that an interval can hold: the programs' last bucket.
 const HIGHEST: u64 = 1 << 42;
-/// Three digits keep what the programs' 1.6% left.
-const DIGITS: u8 = 3;
+/// Two digits keep what the programs' 1.6% left.
+const DIGITS: u8 = 2;
 
 /// One series, summed over all CPUs since the programs were loaded.
 struct Sum {

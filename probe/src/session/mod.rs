@@ -10,7 +10,7 @@ mod counters;
 mod incoming;
 mod lives;
 mod options;
-mod usage;
+pub(crate) mod usage;
 
 use std::io;
 use std::os::fd::AsRawFd;
