@@ -29,6 +29,19 @@ use crate::plain::Plain;
 use crate::slab::Place;
 
 /// Turns checks on: see [`Builder::checked`](crate::Builder::checked).
+///
+/// ```
+/// # use std::panic::{AssertUnwindSafe, catch_unwind};
+/// # use tailcut_pool::{Checks, Guard, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(4).checked(Checks::new()).build()?;
+/// let address = Guard::into_raw(pool.try_get()?);
+/// // SAFETY: not kept! One guard too many is made here, which the pool finds out.
+/// let (guard, twice) = unsafe { (pool.from_raw(address), pool.from_raw(address)) };
+/// drop(guard);
+/// let found = catch_unwind(AssertUnwindSafe(|| drop(twice)));
+/// assert!(found.is_err()); // object 0 was given back twice; it was last taken at ..
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Checks {
     on_leak: Option<OnLeak>,
@@ -40,6 +53,13 @@ type OnLeak = Arc<dyn Fn(&[InUse]) + Send + Sync>;
 impl Checks {
     /// All checks. Objects still in use when the pool ends are reported to the `log` facade, as one
     /// error each, if the feature `log` is on.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Checks, Pool};
+    /// let pool = Pool::builder(|| 0_u64).capacity(4).checked(Checks::new()).build()?;
+    /// assert!(pool.in_use().unwrap().is_empty());
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Checks::default()
@@ -68,6 +88,21 @@ impl fmt::Debug for Checks {
 }
 
 /// An object in use, of a checked pool.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tailcut_pool::{Checks, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(4).checked(Checks::new()).build()?;
+/// let held = pool.try_get()?;
+/// for object in pool.in_use().unwrap() {
+///     if object.held_for > Duration::from_secs(60) {
+///         println!("forgotten? {object}"); // object 0: taken at src/main.rs:9:18 by thread ..
+///     }
+///     assert_eq!(object.thread, std::thread::current().id());
+/// }
+/// # drop(held);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct InUse {

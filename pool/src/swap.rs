@@ -65,6 +65,19 @@ use crate::recycle::{ByTrait, Recycler};
 ///
 /// See the [module](self) for what it costs and how the old pool ends. Both pools have the same
 /// type: the same objects, recycler and overload policy.
+///
+/// ```
+/// use tailcut_pool::{AsIs, Pool, Swap};
+///
+/// # let pool = |capacity| Pool::builder(|| 0_u64).keep_as_is().capacity(capacity).build();
+/// struct Service { orders: Swap<u64, AsIs> }
+///
+/// let service = Service { orders: Swap::new(pool(100)?) };
+/// let order = service.orders.try_get()?;
+/// service.orders.replace(pool(200)?);
+/// drop(order); // goes back where it came from
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Swap<T, R = ByTrait, O = Refuse> {
     current: ArcSwap<Pool<T, R, O>>,
     /// How many pools were replaced. Locked while one is, and by who wants to know which pool it
@@ -74,6 +87,13 @@ pub struct Swap<T, R = ByTrait, O = Refuse> {
 
 impl<T, R, O> Swap<T, R, O> {
     /// Begins with `pool`.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(100).build()?);
+    /// assert_eq!(swap.current().capacity(), 100);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn new(pool: Pool<T, R, O>) -> Self {
         Swap {
@@ -91,6 +111,15 @@ impl<T, R, O> Swap<T, R, O> {
     /// Takes a lock against other replacements, and looks at every thread that has a get under way;
     /// making `new` is the dear part. Ending the old pool is the caller's matter: see the
     /// [module](self).
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// # let pool = |capacity| Pool::builder(|| 0_u64).capacity(capacity).build();
+    /// let swap = Swap::new(pool(100)?);
+    /// let old = swap.replace(pool(200)?);
+    /// assert_eq!((old.capacity(), swap.current().capacity()), (100, 200));
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn replace(&self, new: Pool<T, R, O>) -> Arc<Pool<T, R, O>> {
         let new = Arc::new(new);
         let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,6 +165,17 @@ impl<T, R, O> Swap<T, R, O> {
     /// For a thread or task that gets often: remembers the current pool, so that a get costs less.
     ///
     /// An idle reader keeps the pool that it saw last; see [`Reader::refresh`].
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(100).build()?);
+    /// let mut reader = swap.reader();
+    /// for _ in 0..1000 {
+    ///     drop(reader.try_get()?);
+    /// }
+    /// assert_eq!(swap.current().statistics().total().gets, 1000);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn reader(&self) -> Reader<'_, T, R, O> {
         Reader {
@@ -153,6 +193,15 @@ impl<T, R, O> Swap<T, R, O> {
 impl<T, R: Recycler<T>, O> Swap<T, R, O> {
     /// Takes an object of the current pool and recycles it, or refuses at once if every object of
     /// that pool is in use. As [`Pool::try_get_owned`].
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(1).build()?);
+    /// let held = swap.try_get()?;
+    /// assert!(swap.try_get().is_err());
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Exhausted`] if every object of the current pool is in use.
@@ -199,6 +248,15 @@ type Remembered<'s, T, R, O> = Cache<Place<'s, T, R, O>, Arc<Pool<T, R, O>>>;
 
 impl<T, R, O> Reader<'_, T, R, O> {
     /// The current pool, looked up if it is no longer the one that this reader remembers.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(10).wait().build()?);
+    /// let mut reader = swap.reader();
+    /// let object = reader.pool().get(); // by any way of getting
+    /// # drop(object);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[inline]
     pub fn pool(&mut self) -> &Pool<T, R, O> {
         self.cache.load()
@@ -206,6 +264,18 @@ impl<T, R, O> Reader<'_, T, R, O> {
 
     /// Lets go of a pool that was replaced. Every get does that too; this is for a reader that is
     /// about to be idle for long, or that the old pool's end waits for.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tailcut_pool::{Pool, Swap};
+    /// # let pool = |capacity| Pool::builder(|| 0_u64).capacity(capacity).build();
+    /// let swap = Swap::new(pool(1)?);
+    /// let mut reader = swap.reader();
+    /// let old = swap.replace(pool(2)?);
+    /// reader.refresh();
+    /// assert_eq!(Arc::strong_count(&old), 1); // nobody else keeps it
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn refresh(&mut self) {
         self.pool();
     }
@@ -213,6 +283,16 @@ impl<T, R, O> Reader<'_, T, R, O> {
 
 impl<T, R: Recycler<T>, O> Reader<'_, T, R, O> {
     /// As [`Swap::try_get`].
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(1).build()?);
+    /// let mut reader = swap.reader();
+    /// let held = reader.try_get()?;
+    /// assert!(reader.try_get().is_err());
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Exhausted`] if every object of the current pool is in use.

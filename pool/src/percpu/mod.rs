@@ -131,6 +131,17 @@ impl MagazineCounts {
 pub(crate) struct FenceRefused;
 
 /// Which form of the per-core path a pool uses.
+///
+/// ```
+/// # use tailcut_pool::{Path, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(10).build()?;
+/// match pool.path() {
+///     Path::Rseq => println!("a magazine per CPU"),
+///     Path::Portable(why) => println!("a magazine per thread: {why}"),
+///     _ => println!("one that a later version knows"),
+/// }
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Path {
@@ -141,6 +152,14 @@ pub enum Path {
 }
 
 /// Why a pool uses the portable path.
+///
+/// ```
+/// # use tailcut_pool::{Fallback, Path, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(10).portable().build()?;
+/// assert_eq!(pool.path(), Path::Portable(Fallback::Requested));
+/// assert_eq!(pool.path().to_string(), "portable (as requested)");
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fallback {
