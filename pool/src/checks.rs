@@ -8,7 +8,7 @@
 //! - an object given back twice, or one that is not this pool's (by way of the raw API,
 //!   [`Pool::from_raw`](crate::Pool::from_raw)): panic at the second return;
 //! - a write beyond an object's end (by unsafe code): panic when the object is next given back or
-//!   taken, naming who held it last;
+//!   taken, naming who held it last; the object stays out of use;
 //! - objects that were never given back: [`Pool::in_use`](crate::Pool::in_use) lists them at any
 //!   time, with their owners' threads and call sites, and what is left when the pool ends is
 //!   reported.
@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use crate::counter::Counter;
 use crate::free::Site;
 use crate::plain::Plain;
 use crate::slab::Place;
@@ -201,12 +202,18 @@ impl Ledger {
         *self.record(object).1.lock() = Record::Free(None);
     }
 
-    pub(crate) fn taken(&self, object: NonNull<u8>, site: Site) {
+    /// Records a get. Should it be found that the object must not be used, `lost` counts it: it is
+    /// in nobody's hands, and does not go back.
+    pub(crate) fn taken(&self, object: NonNull<u8>, site: Site, lost: &Counter) {
         let (ordinal, record) = self.record(object);
         let mut record = record.lock();
-        self.check_canary(object, ordinal, &record);
         if let Record::Taken(holder) = &*record {
+            // Not lost: its holder gives it back.
             panic!("object {ordinal} was handed out twice: {holder}");
+        }
+        if let Some(found) = self.overrun(object, ordinal, &record) {
+            lost.add_one();
+            panic!("{found}");
         }
         let thread = thread::current();
         *record = Record::Taken(Taken {
@@ -220,7 +227,9 @@ impl Ledger {
     pub(crate) fn given_back(&self, object: NonNull<u8>) {
         let (ordinal, record) = self.record(object);
         let mut record = record.lock();
-        self.check_canary(object, ordinal, &record);
+        if let Some(found) = self.overrun(object, ordinal, &record) {
+            panic!("{found}");
+        }
         match &*record {
             Record::Taken(holder) => *record = Record::Free(Some(holder.clone())),
             Record::Unknown => *record = Record::Free(None),
@@ -233,24 +242,23 @@ impl Ledger {
         }
     }
 
-    fn check_canary(&self, object: NonNull<u8>, ordinal: usize, record: &Record) {
+    /// What is to be said if somebody wrote into the canary.
+    fn overrun(&self, object: NonNull<u8>, ordinal: usize, record: &Record) -> Option<String> {
         let end = self.canary.start;
         let spoilt = self.canary.clone().find(|&offset| {
             // SAFETY: as in `made`.
             unsafe { object.add(offset).read_volatile() != CANARY }
-        });
-        if let Some(offset) = spoilt {
-            // Once is enough: the next user is not to blame.
-            self.made(object);
-            let who = match record {
-                Record::Taken(holder) | Record::Free(Some(holder)) => holder.to_string(),
-                Record::Free(None) | Record::Unknown => "never taken".to_owned(),
-            };
-            panic!(
-                "somebody wrote {} bytes beyond the end of object {ordinal}; it was last {who}",
-                offset - end + 1
-            );
-        }
+        })?;
+        // Once is enough: the next user is not to blame.
+        self.made(object);
+        let who = match record {
+            Record::Taken(holder) | Record::Free(Some(holder)) => holder.to_string(),
+            Record::Free(None) | Record::Unknown => "never taken".to_owned(),
+        };
+        Some(format!(
+            "somebody wrote {} bytes beyond the end of object {ordinal}; it was last {who}",
+            spoilt - end + 1
+        ))
     }
 
     /// Every object in use, the one taken first at the head.

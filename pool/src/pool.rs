@@ -212,7 +212,9 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// [`Exhausted`] if fewer than `N` could be had; those that could are given back.
     ///
     /// # Panics
-    /// If the recycler does; that object is discarded and replaced, the others are given back.
+    /// If the recycler does; that object is discarded and replaced, the others are given back. If a
+    /// [checked](Builder::checked) pool finds one that was written beyond its end; the others are
+    /// given back.
     #[inline]
     #[track_caller]
     pub fn try_get_array<const N: usize>(&self) -> Result<[Guard<'_, T>; N], Exhausted> {
