@@ -117,9 +117,9 @@ mod sealed {
     pub struct Observation {
         pub statistics: Statistics,
         pub lifetimes: Option<Lifetimes>,
-        /// How many pools there were in this one's place before: when it changes, all counts have
+        /// Which of the pools that have stood in one place this is: when it changes, all counts have
         /// begun anew.
-        pub predecessors: u64,
+        pub number: u64,
     }
 
     pub trait Source {
@@ -134,7 +134,7 @@ impl<T, R, O> sealed::Source for Pool<T, R, O> {
         Observation {
             statistics: self.statistics(),
             lifetimes: self.lifetimes(),
-            predecessors: 0,
+            number: 0,
         }
     }
 }
@@ -142,9 +142,9 @@ impl<T, R, O> sealed::Source for Pool<T, R, O> {
 #[cfg(feature = "swap")]
 impl<T, R, O> sealed::Source for Swap<T, R, O> {
     fn observe(&self) -> Observation {
-        let (pool, predecessors) = self.numbered();
+        let pool = self.current();
         Observation {
-            predecessors,
+            number: pool.number,
             ..pool.observe()
         }
     }

@@ -48,6 +48,9 @@ pub struct Pool<T, R = ByTrait, O = Refuse> {
     recycler: R,
     /// How many objects there were at build: what decay returns to.
     base: usize,
+    /// Tells it from the other pools that have stood in the same [`Swap`](crate::Swap).
+    #[cfg(feature = "swap")]
+    pub(crate) number: u64,
     overload: PhantomData<O>,
 }
 
@@ -103,6 +106,8 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
             stock: Owner::new(plan, make)?,
             recycler,
             base,
+            #[cfg(feature = "swap")]
+            number: 0,
             overload: PhantomData,
         };
         let free = pool.stock.get().free();

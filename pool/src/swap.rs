@@ -21,6 +21,9 @@
 //! a shared count in its place would cost every core a cache-line transfer a get. A replacement
 //! takes 0.15 us besides making the new pool and ending the old one.
 //!
+//! Nothing is locked, so that a child made by `fork` goes on with its copy whatever other threads were
+//! about. Rejected: a lock around each replacement, to count them. A child hung if a thread was in it.
+//!
 //! # Who ends the old pool
 //!
 //! [`Swap::replace`] returns it. A caller that just drops that leaves the end, which drops every
@@ -49,13 +52,18 @@
 //! drop(old); // ends here, with all its objects
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! In a child made by `fork`, a pool that another thread was just looking at, or taking out, never
+//! ends: that thread's hold on it stays. Nor does it become idle if others held objects of it. So do
+//! not wait there for pools that the parent had.
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 
+use crate::counter::Counter;
 use crate::guard::OwnedGuard;
 use crate::overload::Refuse;
 use crate::pool::{Exhausted, Pool};
@@ -80,9 +88,8 @@ use crate::recycle::{ByTrait, Recycler};
 /// ```
 pub struct Swap<T, R = ByTrait, O = Refuse> {
     current: ArcSwap<Pool<T, R, O>>,
-    /// How many pools were replaced. Locked while one is, and by who wants to know which pool it
-    /// looks at: not by gets.
-    replaced: Mutex<u64>,
+    /// How many pools came after the first. Each has its number with it.
+    successors: Counter,
 }
 
 impl<T, R, O> Swap<T, R, O> {
@@ -95,10 +102,11 @@ impl<T, R, O> Swap<T, R, O> {
     /// # Ok::<_, tailcut_pool::BuildError>(())
     /// ```
     #[must_use]
-    pub fn new(pool: Pool<T, R, O>) -> Self {
+    pub fn new(mut pool: Pool<T, R, O>) -> Self {
+        pool.number = 0;
         Swap {
             current: ArcSwap::from_pointee(pool),
-            replaced: Mutex::new(0),
+            successors: Counter::default(),
         }
     }
 
@@ -108,8 +116,7 @@ impl<T, R, O> Swap<T, R, O> {
     /// by the old pool. Guards of the old pool stay valid. Whoever waits for an object of the old
     /// pool goes on waiting for one of the old pool's.
     ///
-    /// Takes a lock against other replacements, and looks at every thread that has a get under way;
-    /// making `new` is the dear part. Ending the old pool is the caller's matter: see the
+    /// Looks at every thread that has a get under way; making `new` is the dear part. Ending the old pool is the caller's matter: see the
     /// [module](self).
     ///
     /// ```
@@ -120,11 +127,9 @@ impl<T, R, O> Swap<T, R, O> {
     /// assert_eq!((old.capacity(), swap.current().capacity()), (100, 200));
     /// # Ok::<_, tailcut_pool::BuildError>(())
     /// ```
-    pub fn replace(&self, new: Pool<T, R, O>) -> Arc<Pool<T, R, O>> {
-        let new = Arc::new(new);
-        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-        *replaced += 1;
-        self.current.swap(new)
+    pub fn replace(&self, mut new: Pool<T, R, O>) -> Arc<Pool<T, R, O>> {
+        new.number = self.successors.count() + 1;
+        self.current.swap(Arc::new(new))
     }
 
     /// The current pool, for as long as the caller keeps it. A shared reference count pays: for
@@ -181,12 +186,6 @@ impl<T, R, O> Swap<T, R, O> {
         Reader {
             cache: Cache::new(Place(self)),
         }
-    }
-
-    /// The current pool, and how many there were before it.
-    pub(crate) fn numbered(&self) -> (Arc<Pool<T, R, O>>, u64) {
-        let replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.current(), *replaced)
     }
 }
 

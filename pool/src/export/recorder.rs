@@ -171,7 +171,8 @@ struct Series {
     /// By core; empty until the pool is first used there.
     of_cores: Vec<Vec<Handle>>,
     lifetimes: Option<Sampled>,
-    predecessors: u64,
+    /// Of the pool that was published last.
+    number: u64,
 }
 
 impl Series {
@@ -186,7 +187,7 @@ impl Series {
             info: None,
             of_cores: Vec::new(),
             lifetimes: None,
-            predecessors: 0,
+            number: 0,
         }
     }
 
@@ -194,10 +195,10 @@ impl Series {
         let Observation {
             statistics,
             lifetimes,
-            predecessors,
+            number,
         } = now;
-        if self.predecessors != *predecessors {
-            self.predecessors = *predecessors;
+        if self.number != *number {
+            self.number = *number;
             self.start_anew();
         }
         publish_all(&OF_POOL, &mut self.of_pool, statistics);
