@@ -106,6 +106,3 @@ pub(crate) enum Refused {
     Node(u32, std::io::Error),
     Lock(std::io::Error),
 }
-
-/// A huge page, and the size from which they are worth asking for.
-pub(crate) const HUGE_PAGE: usize = 2 << 20;
