@@ -50,6 +50,13 @@ enum Task {
     Features,
     /// Compiles the pool for each other platform whose standard library is installed.
     Platforms,
+    /// Whether the pool's public interface still has all that it had at an earlier commit
+    /// (cargo-semver-checks); skipped aloud if that is not installed.
+    Semver {
+        /// The commit to compare with: a release, or where a branch began.
+        #[arg(default_value = "HEAD")]
+        baseline: String,
+    },
     /// Shows the machine code of the pool's get and put, and fails on a call or a lock prefix.
     MachineCode,
     /// Runs a short demo and checks its JSON and its report (never its absolute times).
@@ -96,6 +103,7 @@ fn main() -> Result<()> {
         Task::Stress { millions } => pool_checks::stress(millions),
         Task::Features => pool_checks::features(),
         Task::Platforms => pool_checks::platforms(),
+        Task::Semver { baseline } => pool_checks::semver(&baseline),
         Task::MachineCode => machine_code::check(),
         Task::CheckDemo => demo_check::check(),
         Task::Ebpf {
