@@ -26,11 +26,11 @@ pub mod notes;
 mod printable;
 pub mod process;
 pub mod register;
-//pub mod sites;
-//pub mod survey;
+pub mod sites;
+pub mod survey;
 pub mod symbols;
 
 pub use printable::printable;
 pub use process::{Module, Process, ProcessError};
 pub use register::Register;
-//pub use survey::{Survey, survey};
+pub use survey::{Survey, survey};

@@ -52,13 +52,17 @@ pub enum ElfError {
     #[error("a 32-bit program: only 64-bit ones can be traced")]
     ThirtyTwoBit,
     /// A program for another kind of processor.
-    #[error("a program for another processor (ELF machine {0}): only x86-64 and aarch64 are supported")]
+    #[error(
+        "a program for another processor (ELF machine {0}): only x86-64 and aarch64 are supported"
+    )]
     OtherMachine(u16),
     /// Neither a program nor a library.
     #[error("neither a program nor a shared library (ELF type {0})")]
     OtherType(u16),
     /// A part of it lies outside of the file, or is larger than we accept.
-    #[error("damaged ELF file: {what} at byte {offset}, {length} bytes long, is not within the file or too long")]
+    #[error(
+        "damaged ELF file: {what} at byte {offset}, {length} bytes long, is not within the file or too long"
+    )]
     OutOfBounds {
         /// Which part.
         what: &'static str,
@@ -136,10 +140,12 @@ impl Image {
     }
 
     fn read(source: Source) -> Result<Self, ElfError> {
-        let identification = source.bytes("the header", 0, 16).map_err(|error| match error {
-            ElfError::OutOfBounds { .. } => ElfError::NotElf,
-            other => other,
-        })?;
+        let identification = source
+            .bytes("the header", 0, 16)
+            .map_err(|error| match error {
+                ElfError::OutOfBounds { .. } => ElfError::NotElf,
+                other => other,
+            })?;
         match &identification[..6] {
             [0x7f, b'E', b'L', b'F', elf::ELFCLASS64, elf::ELFDATA2LSB] => {}
             [0x7f, b'E', b'L', b'F', elf::ELFCLASS32, _] => return Err(ElfError::ThirtyTwoBit),
@@ -277,7 +283,12 @@ impl Image {
                 .ok()?;
             let note = super::notes::iterate(&bytes, 4)
                 .find(|note| note.name == b"GNU" && note.kind == elf::NT_GNU_BUILD_ID)?;
-            Some(note.contents.iter().map(|byte| format!("{byte:02x}")).collect())
+            Some(
+                note.contents
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
+            )
         })
     }
 
@@ -286,7 +297,10 @@ impl Image {
     pub fn interpreter(&self) -> Option<String> {
         let range = self.interpreter.clone()?;
         let length = (range.end - range.start).min(4096);
-        let bytes = self.source.bytes("the interpreter", range.start, length).ok()?;
+        let bytes = self
+            .source
+            .bytes("the interpreter", range.start, length)
+            .ok()?;
         let end = bytes.iter().position(|byte| *byte == 0)?;
         Some(super::printable(&bytes[..end]))
     }
@@ -296,11 +310,14 @@ impl Image {
         if count != 0 && header.e_phentsize.get(LittleEndian) != 56 {
             return Err(ElfError::Damaged("the size of program headers"));
         }
-        let bytes =
-            self.source
-                .bytes("program headers", header.e_phoff.get(LittleEndian), count * 56)?;
-        let (headers, _) = slice_from_bytes::<ProgramHeader64<LittleEndian>>(&bytes, count as usize)
-            .map_err(|()| ElfError::Damaged("program headers"))?;
+        let bytes = self.source.bytes(
+            "program headers",
+            header.e_phoff.get(LittleEndian),
+            count * 56,
+        )?;
+        let (headers, _) =
+            slice_from_bytes::<ProgramHeader64<LittleEndian>>(&bytes, count as usize)
+                .map_err(|()| ElfError::Damaged("program headers"))?;
         for header in headers {
             let file_offset = header.p_offset.get(LittleEndian);
             let length = header.p_filesz.get(LittleEndian);
@@ -346,8 +363,9 @@ impl Image {
             index => u32::from(index),
         };
         let bytes = self.source.bytes("section headers", at, count * 64)?;
-        let (headers, _) = slice_from_bytes::<SectionHeader64<LittleEndian>>(&bytes, count as usize)
-            .map_err(|()| ElfError::Damaged("section headers"))?;
+        let (headers, _) =
+            slice_from_bytes::<SectionHeader64<LittleEndian>>(&bytes, count as usize)
+                .map_err(|()| ElfError::Damaged("section headers"))?;
         let names = match headers.get(names_in as usize) {
             Some(names) => self.source.bytes(
                 "the names of sections",

@@ -47,7 +47,9 @@ pub struct Probe {
 ///
 /// The section lies outside of the file.
 pub fn read(image: &Image) -> Result<Vec<Probe>, ElfError> {
-    let base = image.section(".stapsdt.base").map(|section| section.address);
+    let base = image
+        .section(".stapsdt.base")
+        .map(|section| section.address);
     let mut probes = Vec::new();
     // Our own notes are sections of this name for each probe; a linker joins them or does not.
     for section in image.sections() {

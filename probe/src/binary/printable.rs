@@ -51,7 +51,10 @@ mod tests {
     #[test]
     fn a_terminal_sees_no_escape_sequence() {
         assert_eq!(printable(b"a\x1b[31mb\n"), "a\\x1b[31mb\\x0a");
-        assert_eq!(printable("a\u{202e}b\u{9b}".as_bytes()), "a\\u{202e}b\\u{9b}");
+        assert_eq!(
+            printable("a\u{202e}b\u{9b}".as_bytes()),
+            "a\\u{202e}b\\u{9b}"
+        );
     }
 
     #[test]

@@ -204,7 +204,10 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, ["free", "malloc"]);
         for symbol in &found {
-            assert!(symbol.exported && !symbol.indirect && symbol.size > 0, "{symbol:?}");
+            assert!(
+                symbol.exported && !symbol.indirect && symbol.size > 0,
+                "{symbol:?}"
+            );
             assert!(image.is_executable(symbol.address));
             let starts = symbols.functions_starting_within(symbol.address..symbol.address + 1);
             assert_eq!(starts, [symbol.address]);
@@ -214,7 +217,9 @@ mod tests {
     #[test]
     fn functions_that_the_processor_chooses_are_marked() {
         let image = Image::open(&libc_of_this_host()).unwrap();
-        let found = Symbols::read(&image).unwrap().functions(|name| name == b"memcpy");
+        let found = Symbols::read(&image)
+            .unwrap()
+            .functions(|name| name == b"memcpy");
         assert!(found.iter().any(|symbol| symbol.indirect), "{found:?}");
     }
 

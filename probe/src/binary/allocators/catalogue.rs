@@ -242,7 +242,11 @@ fn of_jemalloc(name: &str) -> Option<Known> {
         };
         // `je_` alone in front of a private name is of a build without a public prefix.
         let (signature, rank) = call.or_else(slow)?;
-        let prefix = if *prefix == "je_" && rank == 1 { "" } else { *prefix };
+        let prefix = if *prefix == "je_" && rank == 1 {
+            ""
+        } else {
+            *prefix
+        };
         Some(Known {
             family: Some(Family::Jemalloc),
             prefix,
@@ -258,7 +262,14 @@ mod tests {
 
     #[test]
     fn names_that_everybody_may_define_belong_to_nobody() {
-        for name in ["malloc", "free", "__libc_free", "posix_memalign", "_Znwm", "_ZdlPvm"] {
+        for name in [
+            "malloc",
+            "free",
+            "__libc_free",
+            "posix_memalign",
+            "_Znwm",
+            "_ZdlPvm",
+        ] {
             let known = look_up(name.as_bytes()).unwrap();
             assert_eq!(known.family, None, "{name}");
             assert!(known.signature.is_some(), "{name}");
@@ -276,7 +287,11 @@ mod tests {
             ("tc_free_sized", Family::Tcmalloc, ""),
         ] {
             let known = look_up(name.as_bytes()).unwrap();
-            assert_eq!((known.family, known.prefix), (Some(family), prefix), "{name}");
+            assert_eq!(
+                (known.family, known.prefix),
+                (Some(family), prefix),
+                "{name}"
+            );
         }
     }
 
@@ -284,10 +299,22 @@ mod tests {
     fn slow_paths_have_a_tier() {
         for (name, family, tier) in [
             ("je_tcache_alloc_small_hard", Family::Jemalloc, Tier::Refill),
-            ("_rjem_je_tcache_bin_flush_small", Family::Jemalloc, Tier::Refill),
-            ("_rjem_je_extent_alloc_wrapper", Family::Jemalloc, Tier::OperatingSystem),
+            (
+                "_rjem_je_tcache_bin_flush_small",
+                Family::Jemalloc,
+                Tier::Refill,
+            ),
+            (
+                "_rjem_je_extent_alloc_wrapper",
+                Family::Jemalloc,
+                Tier::OperatingSystem,
+            ),
             ("_mi_malloc_generic", Family::Mimalloc, Tier::Refill),
-            ("mi_segment_alloc.constprop.0", Family::Mimalloc, Tier::Arena),
+            (
+                "mi_segment_alloc.constprop.0",
+                Family::Mimalloc,
+                Tier::Arena,
+            ),
             ("sysmalloc", Family::Glibc, Tier::OperatingSystem),
             ("malloc_consolidate", Family::Glibc, Tier::Arena),
             (
@@ -298,7 +325,11 @@ mod tests {
         ] {
             let known = look_up(name.as_bytes()).unwrap_or_else(|| panic!("{name}"));
             assert_eq!(known.family, Some(family), "{name}");
-            assert_eq!(known.signature.unwrap().kind, Kind::SlowPath(tier), "{name}");
+            assert_eq!(
+                known.signature.unwrap().kind,
+                Kind::SlowPath(tier),
+                "{name}"
+            );
         }
     }
 
@@ -313,12 +344,25 @@ mod tests {
         assert_eq!(of("reallocarray").size, Some(SizeAt::Product(1, 2)));
         assert_eq!(of("_rjem_sdallocx").kind, Kind::SizedFree);
         let rust = of("_RNvCsab12_7___rustc14___rust_realloc");
-        assert_eq!((rust.freed, rust.size), (Some(0), Some(SizeAt::Argument(3))));
+        assert_eq!(
+            (rust.freed, rust.size),
+            (Some(0), Some(SizeAt::Argument(3)))
+        );
     }
 
     #[test]
     fn other_names_tell_nothing() {
-        for name in ["", "main", "xmalloc", "malloc.cold", "_int_malloc.cold", "je_", "mi_", "_", "."] {
+        for name in [
+            "",
+            "main",
+            "xmalloc",
+            "malloc.cold",
+            "_int_malloc.cold",
+            "je_",
+            "mi_",
+            "_",
+            ".",
+        ] {
             assert_eq!(look_up(name.as_bytes()), None, "{name}");
         }
     }

@@ -31,21 +31,29 @@ pub fn find(modules: &[OpenModule], load_order: Option<&[usize]>) -> Result<Allo
         let calls = |f: &Function| !matches!(f.signature.kind, Kind::SlowPath(_));
         candidate.allocator.functions.iter().any(calls)
     };
-    if found.iter().any(|c| c.allocator.family != Family::RustGlobal && calls(c)) {
+    if found
+        .iter()
+        .any(|c| c.allocator.family != Family::RustGlobal && calls(c))
+    {
         found.retain(|candidate| candidate.allocator.family != Family::RustGlobal);
     }
     assign_roles(&mut found, modules, load_order);
     let mut allocators = Allocators {
-        found: found.into_iter().map(|candidate| candidate.allocator).collect(),
+        found: found
+            .into_iter()
+            .map(|candidate| candidate.allocator)
+            .collect(),
         unrecognised,
     };
     // Stable: within one role, the order of modules.
-    allocators.found.sort_by_key(|allocator| match allocator.role {
-        Role::Default => 0,
-        Role::WithinExecutable => 1,
-        Role::ByOwnNames => 2,
-        Role::Shadowed { .. } => 3,
-    });
+    allocators
+        .found
+        .sort_by_key(|allocator| match allocator.role {
+            Role::Default => 0,
+            Role::WithinExecutable => 1,
+            Role::ByOwnNames => 2,
+            Role::Shadowed { .. } => 3,
+        });
     Ok(allocators)
 }
 
@@ -64,7 +72,9 @@ fn in_module(index: usize, module: &OpenModule) -> Result<Vec<Candidate>, ElfErr
     if is_dynamic_linker_of_glibc(&module.module.file_name()) {
         return Ok(Vec::new()); // what it defines is for itself, until libc is there
     }
-    let symbols = module.symbols.functions(|name| catalogue::look_up(name).is_some());
+    let symbols = module
+        .symbols
+        .functions(|name| catalogue::look_up(name).is_some());
     let mut groups: BTreeMap<(Family, &'static str), Vec<Named>> = BTreeMap::new();
     let mut shared: Vec<Named> = Vec::new();
     for symbol in symbols {
@@ -72,7 +82,10 @@ fn in_module(index: usize, module: &OpenModule) -> Result<Vec<Candidate>, ElfErr
             continue;
         };
         match known.family {
-            Some(family) => groups.entry((family, known.prefix)).or_default().push((symbol, known)),
+            Some(family) => groups
+                .entry((family, known.prefix))
+                .or_default()
+                .push((symbol, known)),
             None => shared.push((symbol, known)),
         }
     }
@@ -107,14 +120,18 @@ fn is_call(known: &Known) -> bool {
 
 fn is_dynamic_linker_of_glibc(file_name: &str) -> bool {
     // `ld-2.31.so` before glibc 2.34; musl's `ld-musl-*` is its C library and stays.
-    ["ld-linux", "ld64.so", "ld-2."].iter().any(|start| file_name.starts_with(start))
+    ["ld-linux", "ld64.so", "ld-2."]
+        .iter()
+        .any(|start| file_name.starts_with(start))
 }
 
 /// jemalloc's private functions may carry no prefix (if static) or `je_`, whatever its public ones
 /// carry: they belong to the one that the module has.
 fn join_private_names_of_jemalloc(groups: &mut BTreeMap<(Family, &'static str), Vec<Named>>) {
     let with_calls = |groups: &BTreeMap<(Family, &'static str), Vec<Named>>| -> Vec<&'static str> {
-        let jemallocs = groups.iter().filter(|((family, _), _)| *family == Family::Jemalloc);
+        let jemallocs = groups
+            .iter()
+            .filter(|((family, _), _)| *family == Family::Jemalloc);
         jemallocs
             .filter(|(_, names)| names.iter().any(|(_, known)| is_call(known)))
             .map(|((_, prefix), _)| *prefix)
@@ -124,8 +141,13 @@ fn join_private_names_of_jemalloc(groups: &mut BTreeMap<(Family, &'static str), 
         return;
     };
     for prefix in catalogue::JEMALLOC_PREFIXES {
-        if prefix != only && let Some(names) = groups.remove(&(Family::Jemalloc, prefix)) {
-            groups.entry((Family::Jemalloc, only)).or_default().extend(names);
+        if prefix != only
+            && let Some(names) = groups.remove(&(Family::Jemalloc, prefix))
+        {
+            groups
+                .entry((Family::Jemalloc, only))
+                .or_default()
+                .extend(names);
         }
     }
 }
@@ -140,7 +162,10 @@ fn owner_of_shared_names(
     let address = malloc.map(|(symbol, _)| symbol.address);
     // Two names of one address settle it.
     for (group, names) in groups {
-        if names.iter().any(|(symbol, known)| Some(symbol.address) == address && is_call(known)) {
+        if names
+            .iter()
+            .any(|(symbol, known)| Some(symbol.address) == address && is_call(known))
+        {
             return *group;
         }
     }
@@ -189,16 +214,26 @@ fn candidate(
         .min_by_key(|(_, known)| known.rank)
         .or(malloc);
     if let Some((symbol, _)) = shown_first {
-        evidence.push(format!("symbol {} in {path}", printable(symbol.name.as_bytes())));
+        evidence.push(format!(
+            "symbol {} in {path}",
+            printable(symbol.name.as_bytes())
+        ));
     }
     let version = versions::version(&module.image, family, mi_version)?;
     let functions = functions(module, names)?;
-    if !functions.iter().any(|f| matches!(f.signature.kind, Kind::Free | Kind::SizedFree)) {
+    if !functions
+        .iter()
+        .any(|f| matches!(f.signature.kind, Kind::Free | Kind::SizedFree))
+    {
         missing.push("no function that frees has a symbol".to_owned());
     }
-    if !functions.iter().any(|f| matches!(f.signature.kind, Kind::SlowPath(_))) {
+    if !functions
+        .iter()
+        .any(|f| matches!(f.signature.kind, Kind::SlowPath(_)))
+    {
         missing.push(if module.symbols.has_static_table() {
-            "slow paths: no function of a name that we know (inlined, or another version)".to_owned()
+            "slow paths: no function of a name that we know (inlined, or another version)"
+                .to_owned()
         } else {
             format!("slow paths: {path} is stripped of internal symbols")
         });
@@ -225,13 +260,20 @@ fn functions(module: &OpenModule, mut names: Vec<Named>) -> Result<Vec<Function>
         known.signature.is_some() && !symbol.indirect && module.image.is_executable(symbol.address)
     });
     names.sort_by(|(a, known_a), (b, known_b)| {
-        (a.address, known_a.rank, a.name.len(), &a.name)
-            .cmp(&(b.address, known_b.rank, b.name.len(), &b.name))
+        (a.address, known_a.rank, a.name.len(), &a.name).cmp(&(
+            b.address,
+            known_b.rank,
+            b.name.len(),
+            &b.name,
+        ))
     });
     let mut functions: Vec<Function> = Vec::new();
     for (symbol, known) in names {
         let name = printable(symbol.name.as_bytes());
-        if let Some(last) = functions.last_mut().filter(|last| last.address == symbol.address) {
+        if let Some(last) = functions
+            .last_mut()
+            .filter(|last| last.address == symbol.address)
+        {
             last.aliases.push(name);
             continue;
         }
@@ -286,7 +328,11 @@ fn jump_at(module: &OpenModule, address: u64) -> Result<Option<u64>, ElfError> {
     Ok(match bytes.get(landing..) {
         Some([0xe9, a, b, c, d, ..]) => {
             let distance = i64::from(i32::from_le_bytes([*a, *b, *c, *d]));
-            Some(address.wrapping_add(landing as u64 + 5).wrapping_add_signed(distance))
+            Some(
+                address
+                    .wrapping_add(landing as u64 + 5)
+                    .wrapping_add_signed(distance),
+            )
         }
         _ => None,
     })
@@ -312,7 +358,8 @@ fn assign_roles(found: &mut [Candidate], modules: &[OpenModule], load_order: Opt
         }
     };
     let place = |c: &Candidate| order.iter().position(|index| *index == c.allocator.module);
-    let is_static = load_order.is_none() && modules.iter().filter(|m| !m.symbols.is_empty()).count() == 1;
+    let is_static =
+        load_order.is_none() && modules.iter().filter(|m| !m.symbols.is_empty()).count() == 1;
     let default = found
         .iter()
         .enumerate()

@@ -42,7 +42,12 @@ fn this_process_allocates_from_its_c_library() {
     assert_eq!(found.len(), 1, "{found:#?}");
     let glibc = &found[0];
     assert_eq!((glibc.family, &glibc.role), (Family::Glibc, &Role::Default));
-    assert!(glibc.version.as_deref().is_some_and(|version| version.starts_with("2.")));
+    assert!(
+        glibc
+            .version
+            .as_deref()
+            .is_some_and(|version| version.starts_with("2."))
+    );
     let malloc = glibc.functions.iter().find(|f| f.name == "malloc").unwrap();
     assert!(malloc.aliases.contains(&"__libc_malloc".to_owned()));
     // The function that this process calls is the one in the file.
@@ -69,11 +74,17 @@ fn an_allocator_in_front_of_the_c_library_is_the_default() {
     let by = modules[1].module.shown_path();
     assert_eq!(
         roles,
-        [(Family::Jemalloc, &Role::Default), (Family::Glibc, &Role::Shadowed { by })]
+        [
+            (Family::Jemalloc, &Role::Default),
+            (Family::Glibc, &Role::Shadowed { by })
+        ]
     );
     // And the other way round.
     let found = find(&modules, Some(&[0, 1])).unwrap().found;
-    assert_eq!((found[0].family, &found[0].role), (Family::Glibc, &Role::Default));
+    assert_eq!(
+        (found[0].family, &found[0].role),
+        (Family::Glibc, &Role::Default)
+    );
 }
 
 #[test]
@@ -91,7 +102,13 @@ fn libraries_of_other_allocators_are_told_apart() {
         };
         assert_eq!(allocator.family, family, "{name}");
         assert!(allocator.version.is_some(), "{name}");
-        for kind in [Kind::Malloc, Kind::Calloc, Kind::Realloc, Kind::Aligned, Kind::Free] {
+        for kind in [
+            Kind::Malloc,
+            Kind::Calloc,
+            Kind::Realloc,
+            Kind::Aligned,
+            Kind::Free,
+        ] {
             let some = allocator.functions.iter().any(|f| f.signature.kind == kind);
             assert!(some, "{name} has no {kind:?}");
         }

@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 /// The C library that this process runs with.
 pub(in crate::binary) fn libc_of_this_host() -> PathBuf {
-    let modules = Process::open(std::process::id()).unwrap().modules().unwrap();
+    let modules = Process::open(std::process::id())
+        .unwrap()
+        .modules()
+        .unwrap();
     let libc = modules
         .files
         .into_iter()
@@ -39,7 +42,10 @@ fn an_address_in_the_code_is_where_the_loader_takes_it_from() {
 #[test]
 fn the_c_library_of_this_host_is_recognised() {
     let image = Image::open(&libc_of_this_host()).unwrap();
-    let Some(CLibrary::Glibc { version: Some(version) }) = image.c_library().unwrap() else {
+    let Some(CLibrary::Glibc {
+        version: Some(version),
+    }) = image.c_library().unwrap()
+    else {
         panic!("not recognised");
     };
     let (major, minor) = version.split_once('.').unwrap();
@@ -51,7 +57,10 @@ fn the_c_library_of_this_host_is_recognised() {
 #[test]
 fn what_cannot_be_traced_is_named() {
     assert!(matches!(error_of(Vec::new()), ElfError::NotElf));
-    assert!(matches!(error_of(b"#!/bin/sh\nexec true\n".to_vec()), ElfError::NotElf));
+    assert!(matches!(
+        error_of(b"#!/bin/sh\nexec true\n".to_vec()),
+        ElfError::NotElf
+    ));
     let mut narrow = small_program();
     narrow[4] = 1;
     assert!(matches!(error_of(narrow), ElfError::ThirtyTwoBit));

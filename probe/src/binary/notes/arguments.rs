@@ -168,7 +168,11 @@ fn parse_number(text: &str) -> Option<i64> {
         Some(digits) => u64::from_str_radix(digits, 16).ok()?,
         None => digits.parse::<u64>().ok()?,
     } as i64;
-    Some(if negative { number.wrapping_neg() } else { number })
+    Some(if negative {
+        number.wrapping_neg()
+    } else {
+        number
+    })
 }
 
 #[cfg(test)]
@@ -183,7 +187,10 @@ mod tests {
 
     fn operands(architecture: Architecture, text: &str) -> Vec<Operand> {
         let arguments = parse(architecture, text);
-        arguments.into_iter().map(|argument| argument.operand).collect()
+        arguments
+            .into_iter()
+            .map(|argument| argument.operand)
+            .collect()
     }
 
     fn memory(base: Register, displacement: i64) -> Operand {
@@ -231,14 +238,20 @@ mod tests {
             .iter()
             .map(|a| (a.bytes, a.signed, a.floating_point))
             .collect();
-        assert_eq!(shapes, [(2, true, false), (8, false, true), (1, false, false)]);
+        assert_eq!(
+            shapes,
+            [(2, true, false), (8, false, true), (1, false, false)]
+        );
     }
 
     #[test]
     fn operands_of_aarch64_may_contain_spaces() {
         let arm = |name| Register::named(Architecture::Aarch64, name).unwrap();
         assert_eq!(
-            operands(Architecture::Aarch64, "8@[sp, 16] 4@w3 8@[x1] -8@-5 8@[x2, x4]"),
+            operands(
+                Architecture::Aarch64,
+                "8@[sp, 16] 4@w3 8@[x1] -8@-5 8@[x2, x4]"
+            ),
             [
                 memory(arm("sp"), 16),
                 Operand::Register(arm("x3")),
@@ -255,9 +268,16 @@ mod tests {
 
     #[test]
     fn an_unknown_form_keeps_the_place_of_the_others() {
-        let found = operands(Architecture::X86_64, "8@%xmm0 4@counter+4(%rip) 4@%ah 8@%rsi");
+        let found = operands(
+            Architecture::X86_64,
+            "8@%xmm0 4@counter+4(%rip) 4@%ah 8@%rsi",
+        );
         assert_eq!(found.len(), 4);
-        assert!(found[..3].iter().all(|o| matches!(o, Operand::Unrecognised(_))));
+        assert!(
+            found[..3]
+                .iter()
+                .all(|o| matches!(o, Operand::Unrecognised(_)))
+        );
         assert_eq!(found[3], Operand::Register(x86("rsi")));
     }
 

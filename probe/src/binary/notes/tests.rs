@@ -21,7 +21,10 @@ fn notes_follow_each_other_padded_to_four_bytes() {
     bytes.extend(note(b"stapsdt\0", 3, b""));
     let found: Vec<_> = iterate(&bytes, 4).collect();
     assert_eq!(found.len(), 2);
-    assert_eq!((found[0].name, found[0].contents), (&b"GNU"[..], &b"abcde"[..]));
+    assert_eq!(
+        (found[0].name, found[0].contents),
+        (&b"GNU"[..], &b"abcde"[..])
+    );
     assert_eq!(found[1].name, b"stapsdt");
 }
 
@@ -83,11 +86,17 @@ fn probe(location: u64, base: u64, semaphore: u64) -> Vec<u8> {
 #[test]
 fn a_probe_in_a_file_that_was_moved_is_corrected_by_its_base() {
     let notes = probe(0x5010, 0x5100, 0x5020);
-    let image = program(&[(".note.stapsdt", 0, &notes), (".stapsdt.base", 0x1100, b"\0")]);
+    let image = program(&[
+        (".note.stapsdt", 0, &notes),
+        (".stapsdt.base", 0x1100, b"\0"),
+    ]);
     let probes = read(&image).unwrap();
     assert_eq!(probes.len(), 1);
     let probe = &probes[0];
-    assert_eq!((probe.provider.as_str(), probe.name.as_str()), ("tailcut_pool", "grew"));
+    assert_eq!(
+        (probe.provider.as_str(), probe.name.as_str()),
+        ("tailcut_pool", "grew")
+    );
     assert_eq!((probe.address, probe.file_offset), (0x1010, 0x10));
     assert_eq!(probe.semaphore_file_offset, Some(0x20));
     assert_eq!(probe.arguments.len(), 1);

@@ -83,7 +83,8 @@ impl Memory {
         let count = usize::try_from(auxiliary(AT_PHNUM)?.min(256)).ok()?;
         let mut headers = vec![0; count * size_of::<ProgramHeader64<LittleEndian>>()];
         self.0.read_exact_at(&mut headers, headers_at).ok()?;
-        let (headers, _) = slice_from_bytes::<ProgramHeader64<LittleEndian>>(&headers, count).ok()?;
+        let (headers, _) =
+            slice_from_bytes::<ProgramHeader64<LittleEndian>>(&headers, count).ok()?;
         let address = |wanted: u32| {
             headers
                 .iter()

@@ -100,11 +100,17 @@ fn a_deleted_executable_is_marked_and_opened_through_its_mapping() {
     // Replaced, not only deleted: another file of this name is there now.
     std::fs::remove_file(&copy).unwrap();
     std::fs::write(&copy, b"something else").unwrap();
-    let modules = Process::open(child.id()).unwrap().modules().unwrap();
+    // A child that is just being executed has no mappings for a moment.
+    let module = loop {
+        let modules = Process::open(child.id()).unwrap().modules().unwrap();
+        match modules.files.into_iter().find(|m| m.path == copy) {
+            Some(module) => break module,
+            None => std::thread::yield_now(),
+        }
+    };
     child.kill().unwrap();
     child.wait().unwrap();
     std::fs::remove_dir_all(&folder).unwrap();
-    let module = modules.files.iter().find(|m| m.path == copy).unwrap();
     assert!(module.deleted);
     assert!(
         module

@@ -33,12 +33,30 @@ const C: [(&str, Signature); 13] = [
 const CPP: [(&str, Signature); 20] = [
     ("_Znwm", Signature::allocates(Malloc, Argument(0))),
     ("_Znam", Signature::allocates(Malloc, Argument(0))),
-    ("_ZnwmRKSt9nothrow_t", Signature::allocates(Malloc, Argument(0))),
-    ("_ZnamRKSt9nothrow_t", Signature::allocates(Malloc, Argument(0))),
-    ("_ZnwmSt11align_val_t", Signature::allocates(Aligned, Argument(0))),
-    ("_ZnamSt11align_val_t", Signature::allocates(Aligned, Argument(0))),
-    ("_ZnwmSt11align_val_tRKSt9nothrow_t", Signature::allocates(Aligned, Argument(0))),
-    ("_ZnamSt11align_val_tRKSt9nothrow_t", Signature::allocates(Aligned, Argument(0))),
+    (
+        "_ZnwmRKSt9nothrow_t",
+        Signature::allocates(Malloc, Argument(0)),
+    ),
+    (
+        "_ZnamRKSt9nothrow_t",
+        Signature::allocates(Malloc, Argument(0)),
+    ),
+    (
+        "_ZnwmSt11align_val_t",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
+    (
+        "_ZnamSt11align_val_t",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
+    (
+        "_ZnwmSt11align_val_tRKSt9nothrow_t",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
+    (
+        "_ZnamSt11align_val_tRKSt9nothrow_t",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
     ("_ZdlPv", Signature::frees(0)),
     ("_ZdaPv", Signature::frees(0)),
     ("_ZdlPvRKSt9nothrow_t", Signature::frees(0)),
@@ -74,14 +92,35 @@ const MIMALLOC: [(&str, Signature); 42] = [
     ("mi_reallocn", Signature::reallocates(0, Product(1, 2))),
     ("mi_recalloc", Signature::reallocates(0, Product(1, 2))),
     ("mi_reallocarray", Signature::reallocates(0, Product(1, 2))),
-    ("mi_malloc_aligned", Signature::allocates(Aligned, Argument(0))),
-    ("mi_malloc_aligned_at", Signature::allocates(Aligned, Argument(0))),
-    ("mi_zalloc_aligned", Signature::allocates(Aligned, Argument(0))),
-    ("mi_zalloc_aligned_at", Signature::allocates(Aligned, Argument(0))),
-    ("mi_calloc_aligned", Signature::allocates(Aligned, Product(0, 1))),
+    (
+        "mi_malloc_aligned",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
+    (
+        "mi_malloc_aligned_at",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
+    (
+        "mi_zalloc_aligned",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
+    (
+        "mi_zalloc_aligned_at",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
+    (
+        "mi_calloc_aligned",
+        Signature::allocates(Aligned, Product(0, 1)),
+    ),
     ("mi_realloc_aligned", Signature::reallocates(0, Argument(1))),
-    ("mi_realloc_aligned_at", Signature::reallocates(0, Argument(1))),
-    ("mi_rezalloc_aligned", Signature::reallocates(0, Argument(1))),
+    (
+        "mi_realloc_aligned_at",
+        Signature::reallocates(0, Argument(1)),
+    ),
+    (
+        "mi_rezalloc_aligned",
+        Signature::reallocates(0, Argument(1)),
+    ),
     ("mi_free", Signature::frees(0)),
     ("mi_cfree", Signature::frees(0)),
     ("mi_free_aligned", Signature::frees(0)),
@@ -89,27 +128,45 @@ const MIMALLOC: [(&str, Signature); 42] = [
     ("mi_free_size_aligned", Signature::frees_sized(0, 1)),
     ("mi_posix_memalign", POSIX_MEMALIGN),
     ("mi_memalign", Signature::allocates(Aligned, Argument(1))),
-    ("mi_aligned_alloc", Signature::allocates(Aligned, Argument(1))),
+    (
+        "mi_aligned_alloc",
+        Signature::allocates(Aligned, Argument(1)),
+    ),
     ("mi_valloc", Signature::allocates(Aligned, Argument(0))),
     ("mi_pvalloc", Signature::allocates(Aligned, Argument(0))),
     ("mi_new", Signature::allocates(Malloc, Argument(0))),
     ("mi_new_nothrow", Signature::allocates(Malloc, Argument(0))),
     ("mi_new_n", Signature::allocates(Calloc, Product(0, 1))),
     ("mi_new_aligned", Signature::allocates(Aligned, Argument(0))),
-    ("mi_new_aligned_nothrow", Signature::allocates(Aligned, Argument(0))),
+    (
+        "mi_new_aligned_nothrow",
+        Signature::allocates(Aligned, Argument(0)),
+    ),
     ("mi_new_realloc", Signature::reallocates(0, Argument(1))),
     ("mi_heap_malloc", Signature::allocates(Malloc, Argument(1))),
-    ("mi_heap_malloc_small", Signature::allocates(Malloc, Argument(1))),
+    (
+        "mi_heap_malloc_small",
+        Signature::allocates(Malloc, Argument(1)),
+    ),
     ("mi_heap_zalloc", Signature::allocates(Malloc, Argument(1))),
-    ("mi_heap_calloc", Signature::allocates(Calloc, Product(1, 2))),
-    ("mi_heap_malloc_aligned", Signature::allocates(Aligned, Argument(1))),
+    (
+        "mi_heap_calloc",
+        Signature::allocates(Calloc, Product(1, 2)),
+    ),
+    (
+        "mi_heap_malloc_aligned",
+        Signature::allocates(Aligned, Argument(1)),
+    ),
     ("mi_heap_realloc", Signature::reallocates(1, Argument(2))),
 ];
 
 /// gperftools. Google's own has the second kind of names.
 const TCMALLOC: [(&str, Signature); 24] = [
     ("tc_malloc", Signature::allocates(Malloc, Argument(0))),
-    ("tc_malloc_skip_new_handler", Signature::allocates(Malloc, Argument(0))),
+    (
+        "tc_malloc_skip_new_handler",
+        Signature::allocates(Malloc, Argument(0)),
+    ),
     ("tc_calloc", Signature::allocates(Calloc, Product(0, 1))),
     ("tc_realloc", Signature::reallocates(0, Argument(1))),
     ("tc_free", Signature::frees(0)),
@@ -122,15 +179,27 @@ const TCMALLOC: [(&str, Signature); 24] = [
     ("tc_new", Signature::allocates(Malloc, Argument(0))),
     ("tc_new_nothrow", Signature::allocates(Malloc, Argument(0))),
     ("tc_newarray", Signature::allocates(Malloc, Argument(0))),
-    ("tc_newarray_nothrow", Signature::allocates(Malloc, Argument(0))),
+    (
+        "tc_newarray_nothrow",
+        Signature::allocates(Malloc, Argument(0)),
+    ),
     ("tc_new_aligned", Signature::allocates(Aligned, Argument(0))),
     ("tc_delete", Signature::frees(0)),
     ("tc_delete_sized", Signature::frees_sized(0, 1)),
     ("tc_deletearray", Signature::frees(0)),
     ("tc_deletearray_sized", Signature::frees_sized(0, 1)),
-    ("TCMallocInternalMalloc", Signature::allocates(Malloc, Argument(0))),
-    ("TCMallocInternalCalloc", Signature::allocates(Calloc, Product(0, 1))),
-    ("TCMallocInternalRealloc", Signature::reallocates(0, Argument(1))),
+    (
+        "TCMallocInternalMalloc",
+        Signature::allocates(Malloc, Argument(0)),
+    ),
+    (
+        "TCMallocInternalCalloc",
+        Signature::allocates(Calloc, Product(0, 1)),
+    ),
+    (
+        "TCMallocInternalRealloc",
+        Signature::reallocates(0, Argument(1)),
+    ),
     ("TCMallocInternalFree", Signature::frees(0)),
 ];
 
@@ -139,14 +208,20 @@ const C_LIBRARY: [(&str, Signature); 7] = [
     ("__libc_malloc", Signature::allocates(Malloc, Argument(0))),
     ("__libc_calloc", Signature::allocates(Calloc, Product(0, 1))),
     ("__libc_realloc", Signature::reallocates(0, Argument(1))),
-    ("__libc_memalign", Signature::allocates(Aligned, Argument(1))),
+    (
+        "__libc_memalign",
+        Signature::allocates(Aligned, Argument(1)),
+    ),
     ("__libc_valloc", Signature::allocates(Aligned, Argument(0))),
     ("__libc_pvalloc", Signature::allocates(Aligned, Argument(0))),
     ("__libc_free", Signature::frees(0)),
 ];
 
 const GLIBC_SLOW: [(Tier, &[&str]); 3] = [
-    (Tier::Refill, &["_int_malloc", "_int_free", "_int_free_chunk", "tcache_init"]),
+    (
+        Tier::Refill,
+        &["_int_malloc", "_int_free", "_int_free_chunk", "tcache_init"],
+    ),
     (
         Tier::Arena,
         &[
@@ -178,7 +253,15 @@ const GLIBC_SLOW: [(Tier, &[&str]); 3] = [
 ];
 
 const MUSL_SLOW: [(Tier, &[&str]); 2] = [
-    (Tier::Arena, &["__malloc_alloc_meta", "alloc_slot", "alloc_group", "nontrivial_free"]),
+    (
+        Tier::Arena,
+        &[
+            "__malloc_alloc_meta",
+            "alloc_slot",
+            "alloc_group",
+            "nontrivial_free",
+        ],
+    ),
     (Tier::OperatingSystem, &["__expand_heap"]),
 ];
 
@@ -344,8 +427,14 @@ const JEMALLOC_SLOW: [(Tier, &[&str]); 3] = [
 
 /// Beginnings of C++ names, up to where the parameters start.
 const TCMALLOC_SLOW: [(&str, Tier); 10] = [
-    ("_ZN8tcmalloc11ThreadCache21FetchFromCentralCache", Tier::Refill),
-    ("_ZN8tcmalloc11ThreadCache21ReleaseToCentralCache", Tier::Refill),
+    (
+        "_ZN8tcmalloc11ThreadCache21FetchFromCentralCache",
+        Tier::Refill,
+    ),
+    (
+        "_ZN8tcmalloc11ThreadCache21ReleaseToCentralCache",
+        Tier::Refill,
+    ),
     ("_ZN8tcmalloc11ThreadCache8Scavenge", Tier::Refill),
     ("_ZN8tcmalloc15CentralFreeList11RemoveRange", Tier::Arena),
     ("_ZN8tcmalloc15CentralFreeList11InsertRange", Tier::Arena),
@@ -362,7 +451,10 @@ const RUST: [(&str, Signature); 4] = [
     ("__rust_alloc", Signature::allocates(Malloc, Argument(0))),
     ("__rust_dealloc", Signature::frees_sized(0, 1)),
     ("__rust_realloc", Signature::reallocates(0, Argument(3))),
-    ("__rust_alloc_zeroed", Signature::allocates(Calloc, Argument(0))),
+    (
+        "__rust_alloc_zeroed",
+        Signature::allocates(Calloc, Argument(0)),
+    ),
 ];
 
 pub(super) fn exact() -> HashMap<&'static str, Known> {
@@ -418,13 +510,18 @@ pub(super) fn jemalloc_calls() -> HashMap<&'static str, Signature> {
 pub(super) fn jemalloc_slow() -> HashMap<&'static str, Signature> {
     let of_tier = |(tier, names): &(Tier, &'static [&'static str])| {
         let signature = Signature::slow(*tier);
-        names.iter().map(move |name| (*name, signature)).collect::<Vec<_>>()
+        names
+            .iter()
+            .map(move |name| (*name, signature))
+            .collect::<Vec<_>>()
     };
     JEMALLOC_SLOW.iter().flat_map(of_tier).collect()
 }
 
 pub(super) fn of_tcmalloc_inside(name: &str) -> Option<Known> {
-    let (_, tier) = TCMALLOC_SLOW.iter().find(|(start, _)| name.starts_with(start))?;
+    let (_, tier) = TCMALLOC_SLOW
+        .iter()
+        .find(|(start, _)| name.starts_with(start))?;
     Some(Known {
         family: Some(Family::Tcmalloc),
         prefix: "",
@@ -437,7 +534,9 @@ pub(super) fn of_tcmalloc_inside(name: &str) -> Option<Known> {
 pub(super) fn of_rust(name: &str) -> Option<Known> {
     let (_, item) = name.split_once("_7___rustc")?;
     let item = item.trim_start_matches(|c: char| c.is_ascii_digit());
-    let (_, signature) = RUST.iter().find(|(known, _)| item.strip_prefix('_') == Some(known))?;
+    let (_, signature) = RUST
+        .iter()
+        .find(|(known, _)| item.strip_prefix('_') == Some(known))?;
     Some(Known {
         family: Some(Family::RustGlobal),
         prefix: "",

@@ -1,0 +1,143 @@
+//! A survey as lines of text.
+
+use super::{FunctionPlans, Survey, SurveyedAllocator};
+use crate::binary::allocators::{Function, Kind, Role, Tier};
+use crate::binary::sites::{Plan, Returns, microseconds};
+use std::collections::BTreeMap;
+
+impl Survey {
+    /// The survey for a reader: one line a fact, indented below what it belongs to. No line holds
+    /// control characters.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.process_lines(&mut lines);
+        for allocator in &self.allocators {
+            allocator_lines(allocator, &mut lines);
+        }
+        if self.allocators.is_empty() {
+            lines.push("no allocator was recognised".to_owned());
+        }
+        for sign in &self.unrecognised {
+            lines.push(format!("not traceable: {}", sign.explanation));
+        }
+        self.probe_lines(&mut lines);
+        lines.extend(self.remarks.iter().map(|remark| format!("note: {remark}")));
+        lines
+    }
+
+    fn process_lines(&self, lines: &mut Vec<String>) {
+        let process = &self.process;
+        lines.push(format!(
+            "process {}: {}, {} threads, {}",
+            process.pid, process.name, process.threads, self.architecture
+        ));
+        lines.push(format!("  command: {}", process.command_line));
+        if process.other_mount_namespace == Some(true) {
+            let pids: Vec<String> = process.namespace_pids.iter().map(u32::to_string).collect();
+            lines.push(format!(
+                "  in a container: another file tree, process numbers {}",
+                pids.join(" > ")
+            ));
+        }
+        for module in self.modules.iter().filter(|module| module.deleted) {
+            lines.push(format!(
+                "  {} was deleted or replaced since: opened through {}",
+                module.path,
+                module.openable.display()
+            ));
+        }
+        if self.anonymous_code_bytes > 0 {
+            lines.push(format!(
+                "  {} KiB of code made at run time, which cannot be probed",
+                self.anonymous_code_bytes / 1024
+            ));
+        }
+    }
+
+    fn probe_lines(&self, lines: &mut Vec<String>) {
+        for (provider, probes) in &self.probes {
+            let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+            for probe in probes {
+                *names.entry(&probe.probe.name).or_default() += 1;
+            }
+            let names: Vec<String> = names
+                .into_iter()
+                .map(|(name, places)| match places {
+                    1 => name.to_owned(),
+                    _ => format!("{name} ({places} places)"),
+                })
+                .collect();
+            lines.push(format!("static probes of {provider}: {}", names.join(", ")));
+        }
+    }
+}
+
+fn allocator_lines(surveyed: &SurveyedAllocator, lines: &mut Vec<String>) {
+    let allocator = &surveyed.allocator;
+    let version = allocator.version.as_deref().unwrap_or("version unknown");
+    let role = match &allocator.role {
+        Role::Default => "calls of malloc reach it".to_owned(),
+        Role::WithinExecutable => "the executable's own calls of malloc reach it".to_owned(),
+        Role::ByOwnNames => "called by names of its own".to_owned(),
+        Role::Shadowed { by } => format!("hidden behind malloc of {by}"),
+    };
+    lines.push(format!(
+        "{} ({version}) in {}: {role}",
+        allocator.family, allocator.path
+    ));
+    for evidence in &allocator.evidence {
+        lines.push(format!("  by {evidence}"));
+    }
+    for (function, plans) in surveyed.calls() {
+        lines.extend(function_lines(function, plans));
+    }
+    for (function, plans) in surveyed.slow_paths() {
+        lines.extend(function_lines(function, plans));
+    }
+    for missing in &allocator.missing {
+        lines.push(format!("  missing: {missing}"));
+    }
+}
+
+fn function_lines(function: &Function, plans: &FunctionPlans) -> Vec<String> {
+    let kind = match function.signature.kind {
+        Kind::SlowPath(Tier::Refill) => " [slow: refill]",
+        Kind::SlowPath(Tier::Arena) => " [slow: arena]",
+        Kind::SlowPath(Tier::OperatingSystem) => " [slow: operating system]",
+        _ => "",
+    };
+    let mut lines = Vec::new();
+    match &plans.latency {
+        Ok(plan) => {
+            lines.push(format!("  {}{kind}: {}", function.name, plan_line(plan)));
+            lines.push(format!("      {}", plan.reason));
+            for alternative in &plan.alternatives {
+                lines.push(format!("      or: {alternative}"));
+            }
+        }
+        Err(reason) => lines.push(format!("  {}{kind}: {reason}", function.name)),
+    }
+    lines
+}
+
+fn plan_line(plan: &Plan) -> String {
+    let returns = match &plan.returns {
+        Returns::NotSeen => String::new(),
+        Returns::ReturnProbe => " and a return probe".to_owned(),
+        Returns::Sites(exits) => {
+            let places: Vec<String> = exits
+                .iter()
+                .map(|exit| format!("`{}` ({})", exit.instruction, exit.cost))
+                .collect();
+            format!(" and {}", places.join(", "))
+        }
+    };
+    format!(
+        "+{} `{}` ({}){returns}: {} a call",
+        plan.entry.from_entry,
+        plan.entry.instruction,
+        plan.entry.cost,
+        microseconds(plan.predicted_nanoseconds)
+    )
+}
