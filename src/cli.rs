@@ -124,7 +124,13 @@ Ctrl-C ends a recording in order.";
 #[command(after_help = RECORD_EXAMPLES)]
 pub struct RecordArguments {
     /// The process to trace.
-    #[arg(short, long, value_name = "PID", required_unless_present = "program", conflicts_with = "program")]
+    #[arg(
+        short,
+        long,
+        value_name = "PID",
+        required_unless_present = "program",
+        conflicts_with = "program"
+    )]
     pub pid: Option<u32>,
     /// How long [default: until it ends, or Ctrl-C].
     #[arg(short, long, value_name = "TIME", value_parser = seconds_or_duration)]
@@ -181,7 +187,9 @@ fn share(text: &str) -> Result<f64, String> {
         Some(number) => number.trim().parse::<f64>().map_err(|_| refused())? / 100.0,
         None => text.trim().parse().map_err(|_| refused())?,
     };
-    (value > 0.0 && value <= 1.0).then_some(value).ok_or_else(refused)
+    (value > 0.0 && value <= 1.0)
+        .then_some(value)
+        .ok_or_else(refused)
 }
 
 /// A run has at least one whole second, the unit of its percentiles over time.

@@ -62,7 +62,9 @@ mod tests {
     fn a_folder_that_holds_something_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("precious"), "x").unwrap();
-        let refused = create_folder(Some(folder.path()), "").unwrap_err().to_string();
+        let refused = create_folder(Some(folder.path()), "")
+            .unwrap_err()
+            .to_string();
         assert!(
             refused.contains("not empty") && refused.contains(&folder.path().display().to_string()),
             "{refused}"

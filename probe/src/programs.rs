@@ -213,7 +213,7 @@ impl Programs {
 
     fn map_mut<'a, M>(&'a mut self, name: &'static str) -> Result<M, ProgramsError>
     where
-        M: TryFrom<&'a mut aya::maps::Map, Error = MapError>,
+        M: TryFrom<&'a mut Map, Error = MapError>,
     {
         self.ebpf
             .map_mut(name)
@@ -224,7 +224,7 @@ impl Programs {
 
     fn map<'a, M>(&'a self, name: &'static str) -> Result<M, ProgramsError>
     where
-        M: TryFrom<&'a aya::maps::Map, Error = MapError>,
+        M: TryFrom<&'a Map, Error = MapError>,
     {
         self.ebpf
             .map(name)

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tailcut_report::recording::{
-    ClockPair, Dropped, FloorEntry, Host, Pause, PauseWriter, ProbeCost, ProbeMeta, RecordingError,
+    ClockPair, Dropped, FloorEntry, Host, Pause, PauseWriter, ProbeMeta, RecordingError,
     SCHEMA, SeriesMeta, StackTable, State, Target, TraceWindow, Unit,
 };
 
@@ -58,7 +58,8 @@ struct Seen {
 
 impl Recorder {
     /// Begins a recording in `dir`: a folder of its own if `alone`, else one that a load generator
-    /// writes into, too. `threshold_ns` is what the session was told.
+    /// writes into, too. `threshold_ns` is what the session was told; `start_ns` is when the first
+    /// interval begins that will be recorded.
     ///
     /// # Errors
     /// [`RecordingError`] if the folder is not empty, or cannot be written.
@@ -67,8 +68,10 @@ impl Recorder {
         alone: bool,
         about: About,
         threshold_ns: u64,
+        start_ns: u64,
     ) -> Result<Recorder, RecordingError> {
         let now = usage::now();
+        let ago = now.saturating_sub(start_ns);
         let meta = ProbeMeta {
             schema: SCHEMA,
             tool: about.tool,
@@ -76,11 +79,11 @@ impl Recorder {
             command: about.command,
             host: about.host,
             clock: ClockPair {
-                monotonic_ns: now,
-                unix_ns: usage::wall_clock(),
+                monotonic_ns: start_ns,
+                unix_ns: usage::wall_clock().saturating_sub(ago),
             },
-            start_ns: now,
-            end_ns: now,
+            start_ns,
+            end_ns: start_ns,
             target: about.target,
             floor: about.floor,
             notes: about.notes,
@@ -131,7 +134,10 @@ impl Recorder {
         self.pauses += pauses.len() as u64;
         let beyond = tick.events.len() - pauses.len();
         if beyond != 0 {
-            *self.lost.entry("pauses beyond what a recording holds").or_default() += beyond as u64;
+            *self
+                .lost
+                .entry("pauses beyond what a recording holds")
+                .or_default() += beyond as u64;
         }
         for (what, count) in &tick.lost {
             *self.lost.entry(what).or_default() += count;
@@ -140,7 +146,10 @@ impl Recorder {
             if self.meta.windows.len() < MOST_WINDOWS {
                 self.meta.windows.push(trace_window(window));
             } else {
-                *self.lost.entry("windows beyond what a recording lists").or_default() += 1;
+                *self
+                    .lost
+                    .entry("windows beyond what a recording lists")
+                    .or_default() += 1;
             }
         }
         self.account(tick);
@@ -157,7 +166,11 @@ impl Recorder {
             .position(|meta| meta.name == tick.name);
         let place = place.unwrap_or_else(|| {
             self.meta.series.push(SeriesMeta {
-                threshold_ns: if tick.series.pause { self.threshold_ns } else { 0 },
+                threshold_ns: if tick.series.pause {
+                    self.threshold_ns
+                } else {
+                    0
+                },
                 ..series_meta(tick)
             });
             self.meta.series.len() - 1

@@ -4,6 +4,9 @@ use hdrhistogram::Histogram;
 
 use crate::catalogue::Series;
 
+/// Values of a series, in its unit.
+pub type Values = Histogram<u64>;
+
 /// One interval, about a second.
 #[derive(Debug, Clone, Default)]
 pub struct Tick {
@@ -154,6 +157,6 @@ pub struct Window {
     pub end_ns: u64,
     /// Hits in it.
     pub hits: u64,
-    /// `hits`, `time` or `end of the session`.
+    /// `hits`, `time` or `cost`.
     pub ended_by: &'static str,
 }

@@ -58,18 +58,34 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
         ..session.about()
     };
     let name = about.target.name.clone();
-    let mut recorder = Recorder::create(out, true, about, arguments.trace.threshold.0)?;
+    let mut recorder = Recorder::create(
+        out,
+        true,
+        about,
+        arguments.trace.threshold.0,
+        session.interval_start_ns(),
+    )?;
     let child = waiting.map(Waiting::go).transpose()?;
     eprintln!(
         "recording process {pid} ({name}) into {}; {}Ctrl-C ends it",
         out.display(),
-        if arguments.duration.is_some() { "" } else { "until it ends, or " }
+        if arguments.duration.is_some() {
+            ""
+        } else {
+            "until it ends, or "
+        }
     );
     for reason in session.left_out() {
         eprintln!("left out: {reason}");
     }
     let mut totals = Totals::default();
-    let ended = run(arguments, &mut session, &mut recorder, &mut totals, &interrupt);
+    let ended = run(
+        arguments,
+        &mut session,
+        &mut recorder,
+        &mut totals,
+        &interrupt,
+    );
     let stacks = session.take_stacks();
     drop(session);
     let (partial, failure) = match ended {

@@ -57,7 +57,15 @@ impl Totals {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED);
         table.set_header([
-            "series", "per second", "seen", "P50", "P99", "P99.9", "max", "per second", "what it is",
+            "series",
+            "per second",
+            "seen",
+            "P50",
+            "P99",
+            "P99.9",
+            "max",
+            "per second",
+            "what it is",
         ]);
         for total in self.seen() {
             let sampling = total.sampling(meta);
@@ -66,7 +74,7 @@ impl Totals {
             let time = match total.series.unit {
                 Unit::Nanoseconds => {
                     let sum = total.sum(meta) as f64 / (seconds * sampling).max(1e-9);
-                    format::duration(sum as u64)
+                    format::duration(sum)
                 }
                 _ => String::new(),
             };
@@ -152,19 +160,16 @@ impl Total {
         self.meta(meta).map_or(0, |series| series.total_ns)
     }
 
-    fn meta<'a>(
-        &self,
-        meta: &'a ProbeMeta,
-    ) -> Option<&'a tailcut_report::recording::SeriesMeta> {
+    fn meta<'a>(&self, meta: &'a ProbeMeta) -> Option<&'a tailcut_report::recording::SeriesMeta> {
         meta.series.iter().find(|series| series.name == self.name)
     }
 
     fn value(&self, value: u64) -> String {
         match self.series.unit {
             Unit::Nanoseconds if value < self.floor_ns => {
-                format!("< {}", format::duration(self.floor_ns))
+                format!("< {}", format::nanos(self.floor_ns))
             }
-            Unit::Nanoseconds => format::duration(value),
+            Unit::Nanoseconds => format::nanos(value),
             Unit::Bytes => format!("{value} B"),
             Unit::Things => value.to_string(),
         }

@@ -111,7 +111,8 @@ impl Register {
     }
 
     /// The number in instruction encodings.
-    pub(super) fn number(self) -> u8 {
+    #[must_use]
+    pub fn number(self) -> u8 {
         self.number
     }
 
