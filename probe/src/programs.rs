@@ -310,16 +310,17 @@ impl Programs {
             .collect())
     }
 
-    /// Runs of all programs and nanoseconds in them, as far as the kernel accounted them.
-    pub fn runs(&self) -> (u64, u64) {
-        let mut runs = (0, 0);
-        for (_, program) in self.ebpf.programs() {
-            if let Ok(info) = program.info() {
-                runs.0 += info.run_count();
-                runs.1 += info.run_time().as_nanos() as u64;
-            }
-        }
-        runs
+    /// Name, runs and nanoseconds in them of each program that is loaded, as far as the kernel
+    /// accounted them.
+    pub fn runs(&self) -> Vec<(&str, u64, u64)> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| {
+                let info = program.info().ok()?;
+                let nanoseconds = info.run_time().as_nanos() as u64;
+                Some((name, info.run_count(), nanoseconds))
+            })
+            .collect()
     }
 }
 

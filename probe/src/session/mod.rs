@@ -364,7 +364,10 @@ impl Session {
         }
         let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(|event| event.end_ns);
-        let (runs, programs_ns) = self.programs.runs();
+        let all_runs = self.programs.runs();
+        if std::env::var_os("TAILCUT_DEBUG").is_some() { for (n, c, ns) in &all_runs { if *c > 0 { eprintln!("{n} {c} runs {ns} ns, {:.1} each", *ns as f64 / *c as f64); } } }
+        let runs: u64 = all_runs.iter().map(|(_, runs, _)| runs).sum();
+        let programs_ns: u64 = all_runs.iter().map(|(_, _, time)| time).sum();
         let readings = Readings {
             // It can no longer be read once the target has ended.
             target_cpu_ns: self.watched.cpu_ns().max(self.before.target_cpu_ns),
