@@ -19,6 +19,9 @@ pub enum Command {
     Demo(DemoArguments),
     /// Makes a report of recordings: a self-contained page, Markdown, or JSON.
     Report(ReportArguments),
+    /// Says what can be traced on this host, what is missing, and the command that mends it.
+    #[cfg(target_os = "linux")]
+    Doctor(DoctorArguments),
     /// One run of the demo, in a process of its own; told what to do on standard input.
     #[command(hide = true)]
     RunVariant,
@@ -95,6 +98,31 @@ pub struct ReportArguments {
     #[arg(long, conflicts_with = "json")]
     pub md: bool,
     /// Prints JSON instead of writing a page.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(target_os = "linux")]
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo tailcut doctor
+  sudo tailcut doctor -p $(pgrep -o redis-server)
+  tailcut doctor --json | jq '.checks[] | select(.outcome != \"yes\")'
+
+It measures what one hit of a user probe costs here, by probing functions of its own, which takes
+about a quarter of a second. Marks: ok; warn (something is left out); no (nothing can be traced);
+? (could not be found out); - (absent, and not used).
+
+Exit status: 0 everything that tracing needs is there; 1 something is missing; 2 bad arguments.";
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_EXAMPLES)]
+pub struct DoctorArguments {
+    /// A process that is to be traced: says whether it can be.
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Prints one JSON object, and only that, on standard output.
     #[arg(long)]
     pub json: bool,
 }

@@ -2,11 +2,13 @@
 //! is gone.
 //!
 //! This file only dispatches. [`demo`] runs the whole loop; [`render`] makes a report of
-//! recordings; [`allocator`] is why one executable can run on any allocator.
+//! recordings; [`doctor`] says what can be traced here; [`allocator`] is why one executable can run on any allocator.
 
 mod allocator;
 mod cli;
 mod demo;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod render;
 
 use std::process::ExitCode;
@@ -17,6 +19,8 @@ fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Demo(arguments) => demo::run(&arguments),
         cli::Command::Report(arguments) => render::run(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Doctor(arguments) => doctor::run(&arguments),
         cli::Command::RunVariant => demo::run_variant(),
     };
     match result {
