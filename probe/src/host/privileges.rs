@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `CAP_BPF` | no program and no map can be loaded |
 //! | `CAP_PERFMON` | no program of a tracing type can be loaded, no user probe be opened |
-//! | `CAP_SYS_PTRACE` | executables, libraries and namespaces of other users' processes cannot be opened (`/proc/PID/exe`, `root`, `ns`), before Linux 6.18 or so nor can `maps` be read |
+//! | `CAP_SYS_PTRACE` | executables, libraries and namespaces of other users' processes cannot be opened (`/proc/PID/exe`, `root`, `ns`), on older kernels nor can `maps` be read |
 //! | `CAP_DAC_READ_SEARCH` | executables and libraries that not everybody may read cannot be opened |
 //! | `CAP_SYS_ADMIN` | nothing but `BPF_ENABLE_STATS`, for which `sysctl kernel.bpf_stats_enabled=1` stands in |
 //!
@@ -24,18 +24,29 @@ use caps::{CapSet, Capability, CapsHashSet};
 
 use super::checks::Need;
 
-/// What a tracer needs once everything is loaded and attached and nothing will be attached again:
-/// open descriptors are enough to read maps and to detach.
-pub const AFTER_LAST_ATTACH: &[Capability] = &[];
-
-/// What a tracer needs that attaches again later, in windows, and looks into the target for
-/// libraries loaded since.
-pub const BETWEEN_WINDOWS: &[Capability] = &[
+/// All that tracing takes, for processes of any user.
+pub const FOR_TRACING: &[Capability] = &[
     Capability::CAP_BPF,
     Capability::CAP_PERFMON,
     Capability::CAP_SYS_PTRACE,
     Capability::CAP_DAC_READ_SEARCH,
 ];
+
+/// Once the programs are loaded, to look into a target for libraries that it loads later.
+pub const FOR_NEW_LIBRARIES: &[Capability] =
+    &[Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];
+
+/// Once the programs are loaded, to open user probes later as perf events. Links do without: a
+/// loaded program may be attached, again and again, to places in files held open, by the path
+/// `/proc/self/fd/N`.
+pub const FOR_NEW_PERF_EVENTS: &[Capability] = &[Capability::CAP_PERFMON];
+
+/// Enough, from Linux 5.19 on, to read maps, to detach, and to attach by link. Before, every call
+/// of `bpf(2)` takes [`FOR_OLD_KERNELS`].
+pub const NOTHING: &[Capability] = &[];
+
+/// What reading a map takes before Linux 5.19, where `unprivileged_bpf_disabled` is set.
+pub const FOR_OLD_KERNELS: &[Capability] = &[Capability::CAP_BPF];
 
 /// The effective capabilities of a thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_documented_capabilities_are_all_that_is_asked_for() {
-        assert_eq!(missing_from(&holding(BETWEEN_WINDOWS)), []);
+        assert_eq!(missing_from(&holding(FOR_TRACING)), []);
         assert_eq!(missing_from(&holding(&[])).len(), 4);
     }
 
@@ -239,9 +250,9 @@ mod tests {
             let permitted = caps::read(None, CapSet::Permitted).unwrap();
             assert_eq!(permitted, expected);
 
-            keep_only(AFTER_LAST_ATTACH).unwrap();
+            keep_only(NOTHING).unwrap();
             assert_eq!(Privileges::of_this_thread(), holding(&[]));
-            keep_only(BETWEEN_WINDOWS).unwrap();
+            keep_only(FOR_TRACING).unwrap();
             assert_eq!(Privileges::of_this_thread(), holding(&[]), "regained");
         })
         .join()
@@ -252,7 +263,7 @@ mod tests {
     #[test]
     fn a_program_executed_afterwards_has_no_capabilities_either() {
         let effective = std::thread::spawn(|| {
-            keep_only(AFTER_LAST_ATTACH).unwrap();
+            keep_only(NOTHING).unwrap();
             let child = std::process::Command::new("/bin/cat")
                 .arg("/proc/self/status")
                 .output()

@@ -194,20 +194,35 @@ pub(super) fn link_uprobe(
     )
 }
 
-/// Asks for a link of that type to a place in a folder, which no kernel gives.
-pub(super) fn link_uprobe_to_folder(program: &OwnedFd, attach: AttachType) -> io::Result<OwnedFd> {
+/// Whether the kernel has links of that type which keep to one process.
+///
+/// Asks for two that cannot be had: to a place in a folder, which a kernel that knows such links
+/// refuses as `EBADF`; and for process -1, which it refuses as `EINVAL` since it takes the number
+/// for that of a process. Before (Linux 6.6 to 6.9) it took it for a thread's, and the probe saw
+/// nothing of the others.
+///
+/// # Errors
+/// If this process may not load the program to ask with.
+pub(super) fn has_uprobe_links(attach: AttachType) -> io::Result<bool> {
+    let program = load_program(ProgramType::Kprobe, attach, 0, &EMPTY_PROGRAM);
+    let program = match program {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(false),
+        program => program?,
+    };
     let offset = 1_u64;
-    bpf(
-        LINK_CREATE,
-        &UprobeLink {
+    let refusal = |process| {
+        let link = UprobeLink {
             program: program.as_raw_fd() as u32,
             attach_type: attach as u32,
             path: c"/".as_ptr() as u64,
             offsets: (&raw const offset) as u64,
             count: 1,
+            process,
             ..UprobeLink::default()
-        },
-    )
+        };
+        bpf(LINK_CREATE, &link).err()?.raw_os_error()
+    };
+    Ok(refusal(0) == Some(libc::EBADF) && refusal(u32::MAX) == Some(libc::EINVAL))
 }
 
 #[repr(C)]

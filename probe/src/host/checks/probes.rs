@@ -2,10 +2,7 @@
 
 use std::io;
 
-use super::super::system_calls::{
-    AttachType, EMPTY_PROGRAM, ProgramType, link_uprobe_to_folder, load_program,
-    open_software_event,
-};
+use super::super::system_calls::{AttachType, has_uprobe_links, open_software_event};
 use super::super::uprobe_pmu::{UprobePmu, UprobePmuError};
 use super::bpf::is_refusal;
 use super::{Area, Check, Facts};
@@ -20,7 +17,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
             Check::optional(Area::Kernel, "user probes by one link"),
             AttachType::UprobeMulti,
             "each place is attached by a perf event of its own; detaching takes about 0.1 s a place",
-            "Linux 6.6",
+            "Linux 6.10",
         ),
         many_in_one_link(
             facts,
@@ -62,8 +59,6 @@ fn semaphores(pmu: &Result<UprobePmu, UprobePmuError>) -> Check {
     }
 }
 
-/// Asks for a link to a folder, which cannot succeed: a kernel that knows such links complains
-/// about the folder (`EBADF`), one that does not about the type of link.
 fn many_in_one_link(
     facts: &Facts,
     check: Check,
@@ -71,13 +66,11 @@ fn many_in_one_link(
     without: &str,
     since: &str,
 ) -> Check {
-    let refused = load_program(ProgramType::Kprobe, attach, 0, &EMPTY_PROGRAM)
-        .and_then(|program| link_uprobe_to_folder(&program, attach));
-    match refused {
-        Err(error) if error.raw_os_error() == Some(libc::EBADF) => check.yes("supported"),
+    match has_uprobe_links(attach) {
+        Ok(true) => check.yes("supported"),
+        Ok(false) => check.no(format!("not in this kernel ({since} has it)"), without),
         Err(error) if is_refusal(&error) => facts.refused(check, without),
-        Err(_) => check.no(format!("not in this kernel ({since} has it)"), without),
-        Ok(_) => check.unknown("a folder was accepted", without),
+        Err(error) => check.no(error.to_string(), without),
     }
 }
 

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_is_told_apart_from_what_runs() {
+    fn a_zombie_is_told_apart_from_what_runs() {
         let mut child = Command::new("true").spawn().unwrap();
         let ended = || {
             let checks = checks_of_process(child.id());
