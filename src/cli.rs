@@ -22,6 +22,9 @@ pub enum Command {
     Record(RecordArguments),
     /// Makes a report of recordings: a self-contained page, Markdown, or JSON.
     Report(ReportArguments),
+    /// Says what can be traced on this host, what is missing, and the command that mends it.
+    #[cfg(target_os = "linux")]
+    Doctor(DoctorArguments),
     /// One run of the demo, in a process of its own; told what to do on standard input.
     #[command(hide = true)]
     RunVariant,
@@ -190,6 +193,31 @@ fn share(text: &str) -> Result<f64, String> {
     (value > 0.0 && value <= 1.0)
         .then_some(value)
         .ok_or_else(refused)
+}
+
+#[cfg(target_os = "linux")]
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo tailcut doctor
+  sudo tailcut doctor -p $(pgrep -o redis-server)
+  tailcut doctor --json | jq '.checks[] | select(.outcome != \"yes\")'
+
+It measures what one hit of a user probe costs here, by probing functions of its own, which takes
+about a quarter of a second. Marks: ok; warn (something is left out); no (nothing can be traced);
+? (could not be found out); - (absent, and not used).
+
+Exit status: 0 everything that tracing needs is there; 1 something is missing; 2 bad arguments.";
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_EXAMPLES)]
+pub struct DoctorArguments {
+    /// A process that is to be traced: says whether it can be.
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Prints one JSON object, and only that, on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// A run has at least one whole second, the unit of its percentiles over time.

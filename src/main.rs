@@ -2,11 +2,14 @@
 //! is gone.
 //!
 //! This file only dispatches. [`demo`] runs the whole loop; [`render`] makes a report of
-//! recordings; [`tracing`] watches a live process; [`allocator`] is why one executable can run on any allocator.
+//! recordings; [`tracing`] watches a live process; [`doctor`] says what can be traced here;
+//! [`allocator`] is why one executable can run on any allocator.
 
 mod allocator;
 mod cli;
 mod demo;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod interrupt;
 mod output;
 mod render;
@@ -21,6 +24,8 @@ fn main() -> ExitCode {
         cli::Command::Demo(arguments) => demo::run(&arguments),
         cli::Command::Report(arguments) => render::run(&arguments),
         cli::Command::Record(arguments) => tracing::record(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Doctor(arguments) => doctor::run(&arguments),
         cli::Command::RunVariant => demo::run_variant(),
         cli::Command::RunTraced {
             descriptor,

@@ -172,6 +172,14 @@ impl Btf {
         self.function(name).is_some()
     }
 
+    /// The number by which a program says which function it is to be attached to.
+    pub fn function_number(&self, name: &str) -> Option<u32> {
+        let is_function =
+            |one: Type<'_>| one.kind == Kind::Function && self.types.is_named(one.name, name);
+        let index = self.types.all().position(is_function)?;
+        Some(index as u32 + 1)
+    }
+
     /// The arguments that a raw tracepoint passes, in order, or `None` if there is no such
     /// tracepoint. A BPF program sees them as `u64` each.
     ///
