@@ -11,6 +11,8 @@
 
 #[cfg(target_os = "linux")]
 pub mod binary;
+#[cfg(target_os = "linux")]
+pub mod stacks;
 pub mod catalogue;
 #[cfg(target_os = "linux")]
 pub mod host;
