@@ -2,7 +2,7 @@
 
 use super::{FunctionPlans, Survey, SurveyedAllocator};
 use crate::binary::allocators::{Function, Kind, Role, Tier};
-use crate::binary::sites::{Plan, Returns, microseconds};
+use crate::binary::sites::{HitCost, Plan, Returns, microseconds};
 use std::collections::BTreeMap;
 
 impl Survey {
@@ -80,7 +80,14 @@ fn allocator_lines(surveyed: &SurveyedAllocator, lines: &mut Vec<String>) {
         Role::Default => "calls of malloc reach it".to_owned(),
         Role::WithinExecutable => "the executable's own calls of malloc reach it".to_owned(),
         Role::ByOwnNames => "called by names of its own".to_owned(),
-        Role::Shadowed { by } => format!("hidden behind malloc of {by}"),
+        Role::Shadowed { by } => {
+            // Nobody asks for the plans of what is not called.
+            lines.push(format!(
+                "{} ({version}) in {}: hidden behind malloc of {by}",
+                allocator.family, allocator.path
+            ));
+            return;
+        }
     };
     lines.push(format!(
         "{} ({version}) in {}: {role}",
@@ -89,10 +96,7 @@ fn allocator_lines(surveyed: &SurveyedAllocator, lines: &mut Vec<String>) {
     for evidence in &allocator.evidence {
         lines.push(format!("  by {evidence}"));
     }
-    for (function, plans) in surveyed.calls() {
-        lines.extend(function_lines(function, plans));
-    }
-    for (function, plans) in surveyed.slow_paths() {
+    for (function, plans) in surveyed.calls().chain(surveyed.slow_paths()) {
         lines.extend(function_lines(function, plans));
     }
     for missing in &allocator.missing {
@@ -107,16 +111,22 @@ fn function_lines(function: &Function, plans: &FunctionPlans) -> Vec<String> {
         Kind::SlowPath(Tier::OperatingSystem) => " [slow: operating system]",
         _ => "",
     };
-    let mut lines = Vec::new();
-    match &plans.latency {
-        Ok(plan) => {
-            lines.push(format!("  {}{kind}: {}", function.name, plan_line(plan)));
-            lines.push(format!("      {}", plan.reason));
-            for alternative in &plan.alternatives {
-                lines.push(format!("      or: {alternative}"));
-            }
+    // The symbols of Rust's global allocator are mangled.
+    let name = match rustc_demangle::try_demangle(&function.name) {
+        Ok(rust) => format!("{rust:#}"),
+        Err(_) => function.name.clone(),
+    };
+    let plan = match &plans.latency {
+        Ok(plan) => plan,
+        Err(reason) => return vec![format!("  {name}{kind}: {reason}")],
+    };
+    let mut lines = vec![format!("  {name}{kind}: {}", plan_line(plan))];
+    // Where the first instruction serves, there is nothing to explain.
+    if plan.entry.from_entry > 0 || plan.entry.cost > HitCost::Emulated {
+        lines.push(format!("      {}", plan.reason));
+        for alternative in &plan.alternatives {
+            lines.push(format!("      or: {alternative}"));
         }
-        Err(reason) => lines.push(format!("  {}{kind}: {reason}", function.name)),
     }
     lines
 }
@@ -134,10 +144,10 @@ fn plan_line(plan: &Plan) -> String {
         }
     };
     format!(
-        "+{} `{}` ({}){returns}: {} a call",
+        "{} a call, at +{} `{}` ({}){returns}",
+        microseconds(plan.predicted_nanoseconds),
         plan.entry.from_entry,
         plan.entry.instruction,
         plan.entry.cost,
-        microseconds(plan.predicted_nanoseconds)
     )
 }
