@@ -178,7 +178,13 @@ fn owner_of_shared_names(
         Some(CLibrary::Musl { .. }) => return (Family::Musl, ""),
         None => {}
     }
-    for family in [Family::Mimalloc, Family::Tcmalloc] {
+    // Static programs do not contain the C library's own description, only its functions.
+    for family in [
+        Family::Mimalloc,
+        Family::Tcmalloc,
+        Family::Glibc,
+        Family::Musl,
+    ] {
         if groups.contains_key(&(family, "")) {
             return (family, "");
         }
@@ -211,7 +217,9 @@ fn candidate(
     let mut evidence: Vec<String> = Vec::new();
     let shown_first = names
         .iter()
-        .filter(|(symbol, known)| known.family.is_some() && symbol.name.starts_with(prefix))
+        .filter(|(symbol, known)| {
+            known.family.is_some() && is_call(known) && symbol.name.starts_with(prefix)
+        })
         .min_by_key(|(_, known)| known.rank)
         .or(malloc);
     if let Some((symbol, _)) = shown_first {

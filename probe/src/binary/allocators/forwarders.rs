@@ -7,7 +7,7 @@
 //!
 //! x86-64 only. The relocations of a module are read if one of its functions needs them.
 
-use super::catalogue::Kind;
+use super::catalogue::{Kind, look_up};
 use super::{Function, OpenModule};
 use crate::binary::elf::{ElfError, Image};
 use crate::binary::register::Architecture;
@@ -49,11 +49,21 @@ pub(super) fn join(module: &OpenModule, functions: &mut Vec<Function>) -> Result
     });
     for (inner, forwarder) in forwarders {
         if let Some(function) = functions.iter_mut().find(|f| f.address == inner) {
-            function.aliases.push(forwarder.name);
+            let mut name = forwarder.name;
+            // `free` rather than the `__libc_free` that it jumps to.
+            if rank(&name) < rank(&function.name) {
+                std::mem::swap(&mut name, &mut function.name);
+            }
+            function.aliases.push(name);
             function.aliases.extend(forwarder.aliases);
         }
     }
     Ok(())
+}
+
+/// Which of several names is shown: the lowest.
+fn rank(name: &str) -> u8 {
+    look_up(name.as_bytes()).map_or(u8::MAX, |known| known.rank)
 }
 
 struct Stubs<'a> {

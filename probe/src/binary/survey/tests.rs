@@ -1,9 +1,9 @@
 //! A survey of this very process, and of one that ends.
 
-use super::{SurveyError, survey};
+use super::{Detail, SurveyError, survey};
 use crate::binary::allocators::Role;
 use crate::binary::process::ProcessError;
-use crate::binary::sites::{HitCost, Returns};
+use crate::binary::sites::{HitCosts, Returns};
 
 #[test]
 fn a_survey_of_this_process_plans_its_malloc_and_free() {
@@ -14,12 +14,13 @@ fn a_survey_of_this_process_plans_its_malloc_and_free() {
         let (function, plans) = glibc.calls().find(|(f, _)| f.name == name).unwrap();
         let plan = plans.latency.as_ref().unwrap();
         assert!(plan.entry.address >= function.address);
-        assert_eq!(plan.entry.stack_offset, 0, "{name}: {plan:#?}");
-        assert_eq!(plan.returns, Returns::ReturnProbe);
-        assert!(
-            plan.entry.cost < HitCost::SingleStepped,
-            "{name}: {plan:#?}"
-        );
+        if plan.returns == Returns::ReturnProbe {
+            assert_eq!(plan.entry.stack_offset, 0, "{name}: {plan:#?}");
+        }
+        // Whatever it begins with here, the plan is no dearer than the usual place.
+        let costs = HitCosts::default();
+        let usual = costs.single_stepped + costs.return_probe;
+        assert!(plan.predicted_nanoseconds <= usual, "{name}: {plan:#?}");
         assert!(plans.entry_only.is_ok());
     }
     assert_eq!(
@@ -31,13 +32,14 @@ fn a_survey_of_this_process_plans_its_malloc_and_free() {
 #[test]
 fn a_survey_is_one_line_a_fact_and_a_value_of_json() {
     let survey = survey(std::process::id()).unwrap();
-    let lines = survey.lines();
+    let lines = survey.lines(Detail::Full);
     assert!(lines[0].starts_with(&format!("process {}", std::process::id())));
     assert!(
         lines.iter().any(|line| line.contains("glibc")),
         "{lines:#?}"
     );
     assert!(lines.iter().all(|line| !line.contains(char::is_control)));
+    assert!(survey.lines(Detail::Brief).len() < lines.len());
     let json = serde_json::to_value(&survey).unwrap();
     assert_eq!(json["process"]["pid"], std::process::id());
     assert_eq!(json["allocators"][0]["allocator"]["family"], "glibc");

@@ -2,18 +2,27 @@
 
 use super::{FunctionPlans, Survey, SurveyedAllocator};
 use crate::binary::allocators::{Function, Kind, Role, Tier};
-use crate::binary::sites::{HitCost, Plan, Returns, microseconds};
+use crate::binary::sites::{Plan, Returns, microseconds};
 use std::collections::BTreeMap;
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// One line a function, slow paths counted, allocators that nobody calls named.
+    Brief,
+    /// Every function, with the reason for its site and what else was weighed.
+    Full,
+}
 
 impl Survey {
     /// The survey for a reader: one line a fact, indented below what it belongs to. No line holds
     /// control characters.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub fn lines(&self, detail: Detail) -> Vec<String> {
         let mut lines = Vec::new();
         self.process_lines(&mut lines);
         for allocator in &self.allocators {
-            allocator_lines(allocator, &mut lines);
+            allocator_lines(allocator, detail, &mut lines);
         }
         if self.allocators.is_empty() {
             lines.push("no allocator was recognised".to_owned());
@@ -73,43 +82,69 @@ impl Survey {
     }
 }
 
-fn allocator_lines(surveyed: &SurveyedAllocator, lines: &mut Vec<String>) {
+fn allocator_lines(surveyed: &SurveyedAllocator, detail: Detail, lines: &mut Vec<String>) {
     let allocator = &surveyed.allocator;
     let version = allocator.version.as_deref().unwrap_or("version unknown");
     let role = match &allocator.role {
         Role::Default => "calls of malloc reach it".to_owned(),
         Role::WithinExecutable => "the executable's own calls of malloc reach it".to_owned(),
         Role::ByOwnNames => "called by names of its own".to_owned(),
-        Role::Shadowed { by } => {
-            // Nobody asks for the plans of what is not called.
-            lines.push(format!(
-                "{} ({version}) in {}: hidden behind malloc of {by}",
-                allocator.family, allocator.path
-            ));
-            return;
-        }
+        Role::Shadowed { by } => format!("hidden behind malloc of {by}"),
     };
     lines.push(format!(
         "{} ({version}) in {}: {role}",
         allocator.family, allocator.path
     ));
+    let brief = detail == Detail::Brief;
+    if brief && matches!(allocator.role, Role::Shadowed { .. }) {
+        return; // nobody asks for the plans of what is not called
+    }
     for evidence in &allocator.evidence {
         lines.push(format!("  by {evidence}"));
     }
-    for (function, plans) in surveyed.calls().chain(surveyed.slow_paths()) {
-        lines.extend(function_lines(function, plans));
+    for (function, plans) in surveyed.calls() {
+        lines.extend(function_lines(function, plans, detail));
+    }
+    match detail {
+        Detail::Brief => lines.extend(slow_path_summary(surveyed)),
+        Detail::Full => {
+            for (function, plans) in surveyed.slow_paths() {
+                lines.extend(function_lines(function, plans, detail));
+            }
+        }
     }
     for missing in &allocator.missing {
         lines.push(format!("  missing: {missing}"));
     }
 }
 
-fn function_lines(function: &Function, plans: &FunctionPlans) -> Vec<String> {
+fn tier_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Refill => "refill",
+        Tier::Arena => "arena",
+        Tier::OperatingSystem => "operating system",
+    }
+}
+
+/// `slow paths: 4 refill, 14 arena, 1 operating system`.
+fn slow_path_summary(surveyed: &SurveyedAllocator) -> Option<String> {
+    let mut counts: BTreeMap<Tier, usize> = BTreeMap::new();
+    for (function, _) in surveyed.slow_paths() {
+        if let Kind::SlowPath(tier) = function.signature.kind {
+            *counts.entry(tier).or_default() += 1;
+        }
+    }
+    let counts: Vec<String> = counts
+        .into_iter()
+        .map(|(tier, count)| format!("{count} {}", tier_name(tier)))
+        .collect();
+    (!counts.is_empty()).then(|| format!("  slow paths: {}", counts.join(", ")))
+}
+
+fn function_lines(function: &Function, plans: &FunctionPlans, detail: Detail) -> Vec<String> {
     let kind = match function.signature.kind {
-        Kind::SlowPath(Tier::Refill) => " [slow: refill]",
-        Kind::SlowPath(Tier::Arena) => " [slow: arena]",
-        Kind::SlowPath(Tier::OperatingSystem) => " [slow: operating system]",
-        _ => "",
+        Kind::SlowPath(tier) => format!(" [slow: {}]", tier_name(tier)),
+        _ => String::new(),
     };
     // The symbols of Rust's global allocator are mangled.
     let name = match rustc_demangle::try_demangle(&function.name) {
@@ -121,8 +156,7 @@ fn function_lines(function: &Function, plans: &FunctionPlans) -> Vec<String> {
         Err(reason) => return vec![format!("  {name}{kind}: {reason}")],
     };
     let mut lines = vec![format!("  {name}{kind}: {}", plan_line(plan))];
-    // Where the first instruction serves, there is nothing to explain.
-    if plan.entry.from_entry > 0 || plan.entry.cost > HitCost::Emulated {
+    if detail == Detail::Full {
         lines.push(format!("      {}", plan.reason));
         for alternative in &plan.alternatives {
             lines.push(format!("      or: {alternative}"));
