@@ -6,9 +6,9 @@
 //! lists the functions with what is in their arguments: the size, the pointer that is freed.
 //!
 //! **Nesting.** Allocators call themselves by their public functions: glibc's `realloc(NULL, n)`
-//! runs into `malloc`, a `malloc` that is a mere jump to `mi_malloc` is left by the same jump (such
-//! a pair is found and taken as one function). Whoever counts calls must count the outermost of a
-//! thread.
+//! runs into `malloc`, and tcmalloc's aligned forms end in the plain one. (A function that is nothing
+//! but a jump to another is taken as a name of that one.) Whoever counts calls must count the
+//! outermost of a thread.
 //!
 //! **Stripped files.** An allocator linked into an executable whose symbols were removed cannot
 //! be located. If its constants show that it is there, [`Unrecognised`] says so.
@@ -17,6 +17,7 @@
 
 pub mod catalogue;
 mod find;
+mod forwarders;
 mod versions;
 
 pub use catalogue::{Family, Kind, ResultAt, Signature, SizeAt, Tier};

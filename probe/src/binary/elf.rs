@@ -19,8 +19,8 @@ pub use c_library::CLibrary;
 
 use super::register::Architecture;
 use object::elf::{
-    EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PF_X, PT_INTERP, PT_LOAD, PT_NOTE,
-    ProgramHeader64, SHF_ALLOC, SHT_NOBITS, SectionHeader64,
+    EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PF_X, PT_LOAD, PT_NOTE, ProgramHeader64,
+    SHF_ALLOC, SHT_NOBITS, SectionHeader64,
 };
 use object::pod::{from_bytes, slice_from_bytes};
 use object::{LittleEndian, elf};
@@ -116,7 +116,6 @@ pub struct Image {
     position_independent: bool,
     segments: Vec<Segment>,
     notes: Vec<Range<u64>>,
-    interpreter: Option<Range<u64>>,
     sections: Vec<Section>,
 }
 
@@ -170,7 +169,6 @@ impl Image {
             position_independent,
             segments: Vec::new(),
             notes: Vec::new(),
-            interpreter: None,
             sections: Vec::new(),
             source,
         };
@@ -292,19 +290,6 @@ impl Image {
         })
     }
 
-    /// The path of the dynamic linker that it asks for. None for libraries and static programs.
-    #[must_use]
-    pub fn interpreter(&self) -> Option<String> {
-        let range = self.interpreter.clone()?;
-        let length = (range.end - range.start).min(4096);
-        let bytes = self
-            .source
-            .bytes("the interpreter", range.start, length)
-            .ok()?;
-        let end = bytes.iter().position(|byte| *byte == 0)?;
-        Some(super::printable(&bytes[..end]))
-    }
-
     fn read_segments(&mut self, header: &FileHeader64<LittleEndian>) -> Result<(), ElfError> {
         let count = u64::from(header.e_phnum.get(LittleEndian));
         if count != 0 && header.e_phentsize.get(LittleEndian) != 56 {
@@ -332,7 +317,6 @@ impl Image {
                     executable: header.p_flags.get(LittleEndian) & PF_X != 0,
                 }),
                 PT_NOTE => self.notes.push(file_offset..end),
-                PT_INTERP => self.interpreter = Some(file_offset..end),
                 _ => {}
             }
         }

@@ -8,6 +8,8 @@
 
 mod text;
 
+pub use text::Detail;
+
 use super::allocators::{self, Allocator, Kind, OpenModule, Unrecognised};
 use super::elf::ElfError;
 use super::elf::frames::Frames;

@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::LazyLock;
 
 mod names;
+mod slow_paths;
 
 /// Which allocator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -201,7 +202,7 @@ static EXACT: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(names::exac
 static JEMALLOC_CALLS: LazyLock<HashMap<&'static str, Signature>> =
     LazyLock::new(names::jemalloc_calls);
 static JEMALLOC_SLOW: LazyLock<HashMap<&'static str, Signature>> =
-    LazyLock::new(names::jemalloc_slow);
+    LazyLock::new(slow_paths::jemalloc);
 
 /// What the name of a function tells, if anything. `.part.0`, `.isra.0` and the like, which
 /// compilers append, do not matter; a part that was moved away (`.cold`) is nothing.
@@ -223,7 +224,7 @@ pub fn look_up(name: &[u8]) -> Option<Known> {
         return Some(*known);
     }
     if plain.starts_with("_Z") {
-        return names::of_tcmalloc_inside(plain);
+        return slow_paths::of_tcmalloc(plain);
     }
     if plain.starts_with("_R") {
         return names::of_rust(plain);

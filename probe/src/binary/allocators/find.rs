@@ -1,10 +1,11 @@
 //! Finding the allocators of a process.
 
 use super::catalogue::{self, Family, Kind, Known};
-use super::{Allocator, Allocators, Function, OpenModule, Role, Unrecognised, versions};
+use super::{
+    Allocator, Allocators, Function, OpenModule, Role, Unrecognised, forwarders, versions,
+};
 use crate::binary::elf::{CLibrary, ElfError};
 use crate::binary::printable;
-use crate::binary::register::Architecture;
 use crate::binary::symbols::Symbol;
 use memchr::memmem;
 use std::collections::BTreeMap;
@@ -177,7 +178,13 @@ fn owner_of_shared_names(
         Some(CLibrary::Musl { .. }) => return (Family::Musl, ""),
         None => {}
     }
-    for family in [Family::Mimalloc, Family::Tcmalloc] {
+    // Static programs do not contain the C library's own description, only its functions.
+    for family in [
+        Family::Mimalloc,
+        Family::Tcmalloc,
+        Family::Glibc,
+        Family::Musl,
+    ] {
         if groups.contains_key(&(family, "")) {
             return (family, "");
         }
@@ -210,7 +217,9 @@ fn candidate(
     let mut evidence: Vec<String> = Vec::new();
     let shown_first = names
         .iter()
-        .filter(|(symbol, known)| known.family.is_some() && symbol.name.starts_with(prefix))
+        .filter(|(symbol, known)| {
+            known.family.is_some() && is_call(known) && symbol.name.starts_with(prefix)
+        })
         .min_by_key(|(_, known)| known.rank)
         .or(malloc);
     if let Some((symbol, _)) = shown_first {
@@ -291,51 +300,9 @@ fn functions(module: &OpenModule, mut names: Vec<Named>) -> Result<Vec<Function>
             length: (symbol.size > 0).then_some(symbol.size),
         });
     }
-    if module.image.architecture() == Architecture::X86_64 {
-        join_mere_jumps(module, &mut functions)?;
-    }
+    forwarders::join(module, &mut functions)?;
     functions.sort_by(|a, b| (a.signature.kind, &a.name).cmp(&(b.signature.kind, &b.name)));
     Ok(functions)
-}
-
-/// A function that only jumps to another of the same kind becomes a name of that one: probing
-/// both would see each call twice.
-fn join_mere_jumps(module: &OpenModule, functions: &mut Vec<Function>) -> Result<(), ElfError> {
-    let mut index = 0;
-    while index < functions.len() {
-        let target = jump_at(module, functions[index].address)?;
-        let kind = functions[index].signature.kind;
-        let inner = functions.iter().position(|function| {
-            Some(function.address) == target && function.signature.kind == kind
-        });
-        match inner.filter(|inner| *inner != index) {
-            Some(inner) => {
-                let outer = functions[index].clone();
-                functions[inner].aliases.push(outer.name);
-                functions[inner].aliases.extend(outer.aliases);
-                functions.remove(index);
-            }
-            None => index += 1,
-        }
-    }
-    Ok(())
-}
-
-/// Where the function at `address` jumps to, if that is the first thing it does.
-fn jump_at(module: &OpenModule, address: u64) -> Result<Option<u64>, ElfError> {
-    let bytes = module.image.bytes_at(address, 9)?;
-    let landing = usize::from(bytes.starts_with(&[0xf3, 0x0f, 0x1e, 0xfa])) * 4;
-    Ok(match bytes.get(landing..) {
-        Some([0xe9, a, b, c, d, ..]) => {
-            let distance = i64::from(i32::from_le_bytes([*a, *b, *c, *d]));
-            Some(
-                address
-                    .wrapping_add(landing as u64 + 5)
-                    .wrapping_add_signed(distance),
-            )
-        }
-        _ => None,
-    })
 }
 
 /// Decides what a plain `malloc` has to do with each.

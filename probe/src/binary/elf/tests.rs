@@ -91,7 +91,6 @@ fn read_all(bytes: Vec<u8>) {
         return;
     };
     let _ = image.build_id();
-    let _ = image.interpreter();
     let _ = image.c_library();
     let _ = crate::binary::notes::read(&image);
     if let Ok(symbols) = crate::binary::symbols::Symbols::read(&image) {

@@ -80,7 +80,7 @@ impl Code {
         let mut code = Code::decode(name, start, file_offset, bytes, bounded);
         if bounded {
             let inside = symbols.functions_starting_within(start + 1..end);
-            code.second_entries.extend(inside);
+            code.second_entries.extend(inside.iter().copied());
             code.follow_exits(image, frames);
         }
         Ok(code)

@@ -121,7 +121,7 @@ impl Planner<'_> {
                     ));
                 }
             }
-            Err(reason) => alternatives.push(format!("no probes at the ways out: {reason}")),
+            Err(reason) => alternatives.push(format!("no probes at the ways out, since {reason}")),
         }
         let cheapest = self.best(|_| true)?;
         let (entry, returns, predicted) = if exits_are_cheaper {
@@ -205,7 +205,8 @@ fn count_of(exits: &[ExitSite]) -> String {
         .iter()
         .filter(|exit| exit.cost > HitCost::Emulated)
         .count();
-    format!("{} sites, {dear} of them single-stepped", exits.len())
+    let sites = if exits.len() == 1 { "site" } else { "sites" };
+    format!("{} {sites}, {dear} of them single-stepped", exits.len())
 }
 
 /// `13.2 us`.

@@ -5,15 +5,24 @@ use crate::binary::allocators::{Function, Kind, Role, Tier};
 use crate::binary::sites::{Plan, Returns, microseconds};
 use std::collections::BTreeMap;
 
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// One line a function, slow paths counted, allocators that nobody calls named.
+    Brief,
+    /// Every function, with the reason for its site and what else was weighed.
+    Full,
+}
+
 impl Survey {
     /// The survey for a reader: one line a fact, indented below what it belongs to. No line holds
     /// control characters.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub fn lines(&self, detail: Detail) -> Vec<String> {
         let mut lines = Vec::new();
         self.process_lines(&mut lines);
         for allocator in &self.allocators {
-            allocator_lines(allocator, &mut lines);
+            allocator_lines(allocator, detail, &mut lines);
         }
         if self.allocators.is_empty() {
             lines.push("no allocator was recognised".to_owned());
@@ -73,7 +82,7 @@ impl Survey {
     }
 }
 
-fn allocator_lines(surveyed: &SurveyedAllocator, lines: &mut Vec<String>) {
+fn allocator_lines(surveyed: &SurveyedAllocator, detail: Detail, lines: &mut Vec<String>) {
     let allocator = &surveyed.allocator;
     let version = allocator.version.as_deref().unwrap_or("version unknown");
     let role = match &allocator.role {
@@ -86,37 +95,72 @@ fn allocator_lines(surveyed: &SurveyedAllocator, lines: &mut Vec<String>) {
         "{} ({version}) in {}: {role}",
         allocator.family, allocator.path
     ));
+    let brief = detail == Detail::Brief;
+    if brief && matches!(allocator.role, Role::Shadowed { .. }) {
+        return; // nobody asks for the plans of what is not called
+    }
     for evidence in &allocator.evidence {
         lines.push(format!("  by {evidence}"));
     }
     for (function, plans) in surveyed.calls() {
-        lines.extend(function_lines(function, plans));
+        lines.extend(function_lines(function, plans, detail));
     }
-    for (function, plans) in surveyed.slow_paths() {
-        lines.extend(function_lines(function, plans));
+    match detail {
+        Detail::Brief => lines.extend(slow_path_summary(surveyed)),
+        Detail::Full => {
+            for (function, plans) in surveyed.slow_paths() {
+                lines.extend(function_lines(function, plans, detail));
+            }
+        }
     }
     for missing in &allocator.missing {
         lines.push(format!("  missing: {missing}"));
     }
 }
 
-fn function_lines(function: &Function, plans: &FunctionPlans) -> Vec<String> {
-    let kind = match function.signature.kind {
-        Kind::SlowPath(Tier::Refill) => " [slow: refill]",
-        Kind::SlowPath(Tier::Arena) => " [slow: arena]",
-        Kind::SlowPath(Tier::OperatingSystem) => " [slow: operating system]",
-        _ => "",
-    };
-    let mut lines = Vec::new();
-    match &plans.latency {
-        Ok(plan) => {
-            lines.push(format!("  {}{kind}: {}", function.name, plan_line(plan)));
-            lines.push(format!("      {}", plan.reason));
-            for alternative in &plan.alternatives {
-                lines.push(format!("      or: {alternative}"));
-            }
+fn tier_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Refill => "refill",
+        Tier::Arena => "arena",
+        Tier::OperatingSystem => "operating system",
+    }
+}
+
+/// `slow paths: 4 refill, 14 arena, 1 operating system`.
+fn slow_path_summary(surveyed: &SurveyedAllocator) -> Option<String> {
+    let mut counts: BTreeMap<Tier, usize> = BTreeMap::new();
+    for (function, _) in surveyed.slow_paths() {
+        if let Kind::SlowPath(tier) = function.signature.kind {
+            *counts.entry(tier).or_default() += 1;
         }
-        Err(reason) => lines.push(format!("  {}{kind}: {reason}", function.name)),
+    }
+    let counts: Vec<String> = counts
+        .into_iter()
+        .map(|(tier, count)| format!("{count} {}", tier_name(tier)))
+        .collect();
+    (!counts.is_empty()).then(|| format!("  slow paths: {}", counts.join(", ")))
+}
+
+fn function_lines(function: &Function, plans: &FunctionPlans, detail: Detail) -> Vec<String> {
+    let kind = match function.signature.kind {
+        Kind::SlowPath(tier) => format!(" [slow: {}]", tier_name(tier)),
+        _ => String::new(),
+    };
+    // The symbols of Rust's global allocator are mangled.
+    let name = match rustc_demangle::try_demangle(&function.name) {
+        Ok(rust) => format!("{rust:#}"),
+        Err(_) => function.name.clone(),
+    };
+    let plan = match &plans.latency {
+        Ok(plan) => plan,
+        Err(reason) => return vec![format!("  {name}{kind}: {reason}")],
+    };
+    let mut lines = vec![format!("  {name}{kind}: {}", plan_line(plan))];
+    if detail == Detail::Full {
+        lines.push(format!("      {}", plan.reason));
+        for alternative in &plan.alternatives {
+            lines.push(format!("      or: {alternative}"));
+        }
     }
     lines
 }
@@ -134,10 +178,10 @@ fn plan_line(plan: &Plan) -> String {
         }
     };
     format!(
-        "+{} `{}` ({}){returns}: {} a call",
+        "{} a call, at +{} `{}` ({}){returns}",
+        microseconds(plan.predicted_nanoseconds),
         plan.entry.from_entry,
         plan.entry.instruction,
         plan.entry.cost,
-        microseconds(plan.predicted_nanoseconds)
     )
 }

@@ -1,6 +1,6 @@
-//! The tables of [`catalogue`](super): names, and what is behind each.
+//! The names of calls, and what is behind each. Those of slow paths are in `slow_paths`.
 
-use super::{Family, Kind, Known, ResultAt, Signature, SizeAt, Tier};
+use super::{Family, Kind, Known, ResultAt, Signature, SizeAt, slow_paths};
 use Kind::{Aligned, Calloc, Malloc};
 use SizeAt::{Argument, Product};
 use std::collections::HashMap;
@@ -217,234 +217,6 @@ const C_LIBRARY: [(&str, Signature); 7] = [
     ("__libc_free", Signature::frees(0)),
 ];
 
-const GLIBC_SLOW: [(Tier, &[&str]); 3] = [
-    (
-        Tier::Refill,
-        &["_int_malloc", "_int_free", "_int_free_chunk", "tcache_init"],
-    ),
-    (
-        Tier::Arena,
-        &[
-            "malloc_consolidate",
-            "_int_free_merge_chunk",
-            "_int_free_maybe_consolidate",
-            "_int_memalign",
-            "_int_realloc",
-            "arena_get2",
-            "arena_get_retry",
-        ],
-    ),
-    (
-        Tier::OperatingSystem,
-        &[
-            "sysmalloc",
-            "sysmalloc_mmap",
-            "sysmalloc_mmap_fallback",
-            "systrim",
-            "heap_trim",
-            "new_heap",
-            "alloc_new_heap",
-            "grow_heap",
-            "shrink_heap",
-            "munmap_chunk",
-            "mremap_chunk",
-        ],
-    ),
-];
-
-const MUSL_SLOW: [(Tier, &[&str]); 2] = [
-    (
-        Tier::Arena,
-        &[
-            "__malloc_alloc_meta",
-            "alloc_slot",
-            "alloc_group",
-            "nontrivial_free",
-        ],
-    ),
-    (Tier::OperatingSystem, &["__expand_heap"]),
-];
-
-const MIMALLOC_SLOW: [(Tier, &[&str]); 3] = [
-    (
-        Tier::Refill,
-        &[
-            "_mi_malloc_generic",
-            "_mi_free_generic",
-            "_mi_free_block_mt",
-            "_mi_page_free_collect",
-            "_mi_heap_delayed_free",
-            "_mi_heap_delayed_free_partial",
-        ],
-    ),
-    (
-        Tier::Arena,
-        &[
-            "_mi_page_retire",
-            "_mi_page_free",
-            "_mi_page_unfull",
-            "_mi_page_reclaim",
-            "_mi_page_abandon",
-            "mi_page_fresh",
-            "mi_page_fresh_alloc",
-            "mi_page_extend_free",
-            "mi_page_queue_find_free_ex",
-            "mi_large_huge_page_alloc",
-            "mi_large_page_alloc",
-            "mi_huge_page_alloc",
-            "_mi_segment_page_alloc",
-            "_mi_segment_page_free",
-            "_mi_segment_huge_page_alloc",
-            "mi_segment_alloc",
-            "mi_segment_free",
-            "mi_segment_reclaim_or_alloc",
-            "mi_segment_try_reclaim",
-            "mi_segments_page_alloc",
-            "_mi_arena_alloc",
-            "_mi_arena_alloc_aligned",
-            "_mi_arena_free",
-            "_mi_abandoned_await_readers",
-        ],
-    ),
-    (
-        Tier::OperatingSystem,
-        &[
-            "_mi_os_alloc",
-            "_mi_os_alloc_aligned",
-            "_mi_os_alloc_aligned_offset",
-            "_mi_os_free",
-            "_mi_os_free_ex",
-            "_mi_os_commit",
-            "_mi_os_decommit",
-            "_mi_os_purge",
-            "_mi_os_purge_ex",
-            "_mi_os_reset",
-            "_mi_os_unreset",
-            "mi_os_mem_alloc",
-            "mi_os_mem_free",
-            "mi_segment_delayed_decommit",
-            "mi_segment_purge",
-            "_mi_prim_alloc",
-            "_mi_prim_free",
-            "_mi_prim_commit",
-            "_mi_prim_decommit",
-            "_mi_prim_reset",
-            "unix_mmap",
-        ],
-    ),
-];
-
-const JEMALLOC_SLOW: [(Tier, &[&str]); 3] = [
-    (
-        Tier::Refill,
-        &[
-            "tcache_alloc_small_hard",
-            "tcache_bin_flush_small",
-            "tcache_bin_flush_large",
-            "tcache_bin_flush_stashed",
-            "tcache_event_hard",
-            "tcache_gc_event_handler",
-            "arena_cache_bin_fill_small",
-            "arena_tcache_fill_small",
-        ],
-    ),
-    (
-        Tier::Arena,
-        &[
-            "arena_malloc_hard",
-            "arena_bin_malloc_hard",
-            "arena_bin_malloc_with_fresh_slab",
-            "arena_slab_alloc",
-            "arena_slab_alloc_hard",
-            "arena_slab_dalloc",
-            "arena_palloc",
-            "arena_ralloc",
-            "arena_dalloc_small",
-            "arena_dalloc_bin_slab",
-            "arena_extent_alloc_large",
-            "arena_extent_dalloc_large_prep",
-            "arena_choose_hard",
-            "arena_boot",
-            "arena_new",
-            "large_malloc",
-            "large_palloc",
-            "large_dalloc",
-            "large_ralloc",
-            "extents_alloc",
-            "extents_dalloc",
-            "extents_evict",
-            "ecache_alloc",
-            "ecache_alloc_grow",
-            "ecache_dalloc",
-            "ecache_evict",
-            "extent_recycle",
-            "extent_split_impl",
-            "extent_try_coalesce",
-            "extent_try_coalesce_impl",
-            "pa_alloc",
-            "pa_dalloc",
-            "pac_alloc_impl",
-            "huge_malloc",
-            "huge_palloc",
-            "huge_dalloc",
-        ],
-    ),
-    (
-        Tier::OperatingSystem,
-        &[
-            "arena_decay",
-            "arena_decay_impl",
-            "arena_maybe_purge",
-            "arena_purge_to_limit",
-            "pac_decay_all",
-            "pac_decay_stashed",
-            "pac_decay_to_limit",
-            "pac_maybe_decay_purge",
-            "extent_grow_retained",
-            "extent_alloc_wrapper",
-            "extent_alloc_wrapper_hard",
-            "extent_dalloc_wrapper",
-            "extent_alloc_mmap",
-            "extent_dalloc_mmap",
-            "extent_alloc_dss",
-            "extent_purge_lazy_wrapper",
-            "extent_purge_forced_wrapper",
-            "extent_commit_wrapper",
-            "extent_decommit_wrapper",
-            "ehooks_default_alloc_impl",
-            "chunk_alloc_mmap",
-            "chunk_dalloc_mmap",
-            "chunk_purge_arena",
-            "pages_map",
-            "pages_unmap",
-            "pages_commit",
-            "pages_decommit",
-            "pages_purge_lazy",
-            "pages_purge_forced",
-        ],
-    ),
-];
-
-/// Beginnings of C++ names, up to where the parameters start.
-const TCMALLOC_SLOW: [(&str, Tier); 10] = [
-    (
-        "_ZN8tcmalloc11ThreadCache21FetchFromCentralCache",
-        Tier::Refill,
-    ),
-    (
-        "_ZN8tcmalloc11ThreadCache21ReleaseToCentralCache",
-        Tier::Refill,
-    ),
-    ("_ZN8tcmalloc11ThreadCache8Scavenge", Tier::Refill),
-    ("_ZN8tcmalloc15CentralFreeList11RemoveRange", Tier::Arena),
-    ("_ZN8tcmalloc15CentralFreeList11InsertRange", Tier::Arena),
-    ("_ZN8tcmalloc15CentralFreeList8Populate", Tier::Arena),
-    ("_ZN8tcmalloc8PageHeap3New", Tier::Arena),
-    ("_ZN8tcmalloc8PageHeap8GrowHeap", Tier::OperatingSystem),
-    ("_Z20TCMalloc_SystemAlloc", Tier::OperatingSystem),
-    ("_Z22TCMalloc_SystemRelease", Tier::OperatingSystem),
-];
-
 /// Rust's symbols for the global allocator: (size, align), (pointer, size, align),
 /// (pointer, old size, align, new size), (size, align).
 const RUST: [(&str, Signature); 4] = [
@@ -456,6 +228,9 @@ const RUST: [(&str, Signature); 4] = [
         Signature::allocates(Calloc, Argument(0)),
     ),
 ];
+
+/// Names, and what is behind each.
+type Calls = &'static [(&'static str, Signature)];
 
 pub(super) fn exact() -> HashMap<&'static str, Known> {
     let mut all = HashMap::new();
@@ -469,7 +244,7 @@ pub(super) fn exact() -> HashMap<&'static str, Known> {
         let earlier = all.insert(name, known);
         debug_assert!(earlier.is_none(), "{name} twice");
     };
-    let calls: [(Option<Family>, u8, &[(&'static str, Signature)]); 7] = [
+    let calls: [(Option<Family>, u8, Calls); 7] = [
         (None, 0, &C),
         (None, 3, &CPP),
         (Some(Family::Jemalloc), 1, &JEMALLOC),
@@ -483,16 +258,9 @@ pub(super) fn exact() -> HashMap<&'static str, Known> {
             add(family, rank, *name, Some(*signature));
         }
     }
-    let slow: [(Family, &[(Tier, &[&'static str])]); 3] = [
-        (Family::Glibc, &GLIBC_SLOW),
-        (Family::Musl, &MUSL_SLOW),
-        (Family::Mimalloc, &MIMALLOC_SLOW),
-    ];
-    for (family, tiers) in slow {
-        for (tier, names) in tiers {
-            for name in *names {
-                add(Some(family), 2, name, Some(Signature::slow(*tier)));
-            }
+    for (family, tier, names) in slow_paths::exact() {
+        for name in names {
+            add(Some(family), 2, name, Some(Signature::slow(tier)));
         }
     }
     add(Some(Family::Jemalloc), 9, "mallctl", None);
@@ -504,30 +272,6 @@ pub(super) fn exact() -> HashMap<&'static str, Known> {
 /// Behind one of jemalloc's prefixes: its own interface and C's.
 pub(super) fn jemalloc_calls() -> HashMap<&'static str, Signature> {
     C.into_iter().chain(JEMALLOC).collect()
-}
-
-/// Behind `je_` or one of the prefixes.
-pub(super) fn jemalloc_slow() -> HashMap<&'static str, Signature> {
-    let of_tier = |(tier, names): &(Tier, &'static [&'static str])| {
-        let signature = Signature::slow(*tier);
-        names
-            .iter()
-            .map(move |name| (*name, signature))
-            .collect::<Vec<_>>()
-    };
-    JEMALLOC_SLOW.iter().flat_map(of_tier).collect()
-}
-
-pub(super) fn of_tcmalloc_inside(name: &str) -> Option<Known> {
-    let (_, tier) = TCMALLOC_SLOW
-        .iter()
-        .find(|(start, _)| name.starts_with(start))?;
-    Some(Known {
-        family: Some(Family::Tcmalloc),
-        prefix: "",
-        signature: Some(Signature::slow(*tier)),
-        rank: 2,
-    })
 }
 
 /// `_RNvCs<hash>_7___rustc12___rust_alloc`: crate `__rustc`, from Rust 1.87 on.
