@@ -7,7 +7,11 @@
 //! | module | what |
 //! |---|---|
 //! | [`catalogue`] | every series in words |
+//! | [`live`] | the live view: screen, plain table, JSON lines |
+//! | [`stop`] | the flag that asks a session to end, and the signals that raise it |
 //! | [`tick`] | what is seen in an interval |
 
 pub mod catalogue;
+pub mod live;
+pub mod stop;
 pub mod tick;
