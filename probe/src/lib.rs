@@ -13,6 +13,10 @@
 pub mod binary;
 #[cfg(target_os = "linux")]
 pub mod stacks;
+#[cfg(target_os = "linux")]
+pub mod live;
+#[cfg(target_os = "linux")]
+pub mod stop;
 pub mod catalogue;
 #[cfg(target_os = "linux")]
 pub mod host;
