@@ -98,7 +98,9 @@ fn floors() -> Result<Floors, Box<dyn std::error::Error + Send + Sync>> {
         let number = number as u32;
         let series = of_call(number, Call::Malloc);
         programs.set_threshold(series, u64::MAX)?;
-        let place = function.place().ok_or("this process's own code was not found")?;
+        let place = function
+            .place()
+            .ok_or("this process's own code was not found")?;
         let site = |action| Site {
             series,
             action,
@@ -148,7 +150,13 @@ mod tests {
         }
         let measured = calibrate().unwrap();
         let floors = measured.floors;
-        assert!(floors.called > 0 && floors.single_stepped > floors.emulated, "{measured:?}");
-        assert!(measured.hits.single_stepped > measured.hits.emulated, "{measured:?}");
+        assert!(
+            floors.called > 0 && floors.single_stepped > floors.emulated,
+            "{measured:?}"
+        );
+        assert!(
+            measured.hits.single_stepped > measured.hits.emulated,
+            "{measured:?}"
+        );
     }
 }

@@ -84,7 +84,11 @@ impl Names {
         }
         let location = self.unwinder.locate(address.wrapping_sub(1));
         let frames = self.symbolizer.frames(location);
-        let name = match frames.iter().find(|frame| !frame.inlined).or(frames.first()) {
+        let name = match frames
+            .iter()
+            .find(|frame| !frame.inlined)
+            .or(frames.first())
+        {
             Some(frame) => {
                 let module = frame.module.rsplit('/').next().unwrap_or_default();
                 format!("{} ({module})", frame.name)
@@ -117,7 +121,7 @@ impl Names {
     }
 
     /// All stacks so far, folded, and as a flame graph: SVG.
-    pub fn flame_graph(&mut self, kind: WeightKind) -> Result<(String, Vec<u8>), StacksError> {
+    pub fn flame_graph(&mut self, kind: WeightKind) -> Result<(Vec<String>, Vec<u8>), StacksError> {
         let stacks = self.profile.symbolized(&mut self.symbolizer);
         let folded = folded::lines(&self.profile, &stacks, None, kind);
         let mut picture = Vec::new();
