@@ -354,7 +354,7 @@ fn a_library_loaded_later_is_found() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     /// Every byte of a program is its author's to choose: headers, index, call frame information.
     #[test]
