@@ -1,9 +1,42 @@
-//! Allocator and pause latency of a live process: where `tailcut record`, `top` and `doctor` will
-//! be built.
+//! Allocator and pause latency of a live process, by eBPF.
 //!
-//! Nothing is here yet, and no command pretends otherwise. The place is kept so that the arrows of
-//! `ARCHITECTURE.md` are drawn once: this crate will use `tailcut-probe-ebpf` for the types that
-//! it shares with the kernel side, and `tailcut-report`'s recording to write what it sees.
+//! A session attaches programs to the kernel's scheduler, memory management and system calls, and
+//! to probe sites in the process's own allocator; counts what they see in the kernel; and gives a
+//! [`tick::Tick`] each second. `tailcut record` writes them, `top` shows them, `serve` exports them.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`catalogue`] | every series in words |
+//! | [`tick`] | what is seen in an interval |
 
 #[cfg(target_os = "linux")]
+pub mod binary;
+#[cfg(target_os = "linux")]
 pub mod stacks;
+#[cfg(target_os = "linux")]
+pub mod live;
+#[cfg(target_os = "linux")]
+pub mod stop;
+pub mod catalogue;
+#[cfg(target_os = "linux")]
+pub mod host;
+#[cfg(target_os = "linux")]
+mod layout;
+#[cfg(target_os = "linux")]
+mod programs;
+#[cfg(target_os = "linux")]
+pub mod record;
+#[cfg(target_os = "linux")]
+pub mod session;
+#[cfg(target_os = "linux")]
+mod system_calls;
+pub mod tick;
+#[cfg(target_os = "linux")]
+mod user_probes;
+
+#[cfg(target_os = "linux")]
+pub use layout::LayoutError;
+#[cfg(target_os = "linux")]
+pub use programs::ProgramsError;
+#[cfg(target_os = "linux")]
+pub use session::{Options, Session, SessionError};

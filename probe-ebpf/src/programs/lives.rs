@@ -1,0 +1,66 @@
+//! Threads and processes that come and go.
+
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+use tailcut_probe_ebpf::records::{EXECUTED, EXITED, Event, FORKED, LIFE, Lost};
+
+use super::maps::{FOLLOW, PROCESSES, RECORDS, TASK_PID, TASK_TGID, THREADS};
+use super::recording::{NOBODY, lose, now};
+use super::target::{Who, current, read_u32};
+
+/// `sched_process_fork(parent, child)`: the parent is current.
+#[raw_tracepoint(tracepoint = "sched_process_fork")]
+pub fn process_fork(ctx: RawTracePointContext) -> i32 {
+    let Some(who) = current() else { return 0 };
+    let child: *const u8 = ctx.arg(1);
+    let process = read_u32(child, TASK_TGID.load()).unwrap_or(0);
+    let thread = read_u32(child, TASK_PID.load()).unwrap_or(0);
+    if process != who.process && FOLLOW.load() != 0 {
+        let _ = PROCESSES.insert(process, who.process, 0);
+    }
+    tell(who, FORKED, u64::from(thread));
+    0
+}
+
+/// `sched_process_exec(task, old pid, ...)`.
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
+    if let Some(who) = current() {
+        tell(who, EXECUTED, 0);
+    }
+    0
+}
+
+/// `sched_process_exit(task)`: the thread is current.
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub fn process_exit(_ctx: RawTracePointContext) -> i32 {
+    if let Some(who) = current() {
+        let _ = THREADS.remove(who.thread);
+        tell(who, EXITED, u64::from(who.thread == who.process));
+    }
+    0
+}
+
+#[inline(always)]
+fn tell(who: Who, what: u32, detail: u64) {
+    let Some(mut entry) = RECORDS.reserve::<Event>(0) else {
+        lose(Lost::EventsRingFull);
+        return;
+    };
+    let now = now();
+    entry.write(Event {
+        record: LIFE,
+        series: what,
+        process: who.process,
+        thread: who.thread,
+        start_ns: now,
+        end_ns: now,
+        detail,
+        caller: 0,
+        id: 0,
+        cpu: 0,
+        by_thread: 0,
+        by_name: NOBODY,
+    });
+    entry.submit(0);
+}

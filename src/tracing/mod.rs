@@ -1,0 +1,8 @@
+//! The commands that watch a live process: `doctor`, `record`, `top`, `serve`.
+
+mod launch;
+mod record;
+mod show;
+
+pub use self::launch::run_traced;
+pub use self::record::record;
