@@ -393,7 +393,7 @@ impl Damaged {
         let start = (mapping.file_offset + mapping.end - mapping.start) as usize;
         let folder = tempfile::tempdir().unwrap();
         Self {
-            frames: start..start + 0x300,
+            frames: start..start + 0x140,
             waiting,
             file,
             mapping,
