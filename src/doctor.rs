@@ -1,4 +1,4 @@
-//! `tailcut doctor`: what this kernel, user and host allow.
+//! `tailcut doctor`: what this kernel, user and host allow, and whether a process can be traced.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -39,3 +39,15 @@ fn kernel_version() -> (u32, u32) {
         .map(|number| number.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
+
+/// Whether this process is in the host's namespace of a kind (`user` or `pid`), not in a
+/// container's; `None` if the kernel does not say.
+fn is_first_namespace(kind: &str) -> Option<bool> {
+    // Fixed in the kernel (`include/linux/proc_ns.h`).
+    let first = match kind {
+        "user" => "user:[4026531837]",
+        _ => "pid:[4026531836]",
+    };
+    let link = std::fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+    Some(link.as_os_str() == first)
+}

@@ -52,6 +52,9 @@ pub const FOR_OLD_KERNELS: &[Capability] = &[Capability::CAP_BPF];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Privileges {
     effective: CapsHashSet,
+    /// Whether they are those of the host: BPF and perf events ask for these, not for those that
+    /// root has inside a user namespace of its own.
+    of_the_host: bool,
 }
 
 /// A capability that tracing takes and this process lacks.
@@ -108,6 +111,7 @@ impl Privileges {
     pub fn of_this_thread() -> Self {
         Self {
             effective: caps::read(None, CapSet::Effective).unwrap_or_default(),
+            of_the_host: super::is_first_namespace("user") != Some(false),
         }
     }
 
@@ -138,6 +142,9 @@ impl Privileges {
 
     /// The command that grants what is missing.
     pub fn cure(&self) -> String {
+        if !self.of_the_host {
+            return "run tailcut outside of the rootless container".into();
+        }
         if nix::unistd::geteuid().is_root() {
             // Root without its capabilities: a container.
             return "docker run --privileged --pid=host ..., or at least --cap-add=BPF \
@@ -153,7 +160,7 @@ impl Privileges {
 
     /// Up to Linux 5.7, `CAP_SYS_ADMIN` was what the finer capabilities are since; it still counts.
     fn holds_or_administers(&self, capability: Capability) -> bool {
-        self.holds(capability) || self.holds(Capability::CAP_SYS_ADMIN)
+        self.of_the_host && (self.holds(capability) || self.holds(Capability::CAP_SYS_ADMIN))
     }
 }
 
@@ -217,6 +224,7 @@ mod tests {
     fn holding(capabilities: &[Capability]) -> Privileges {
         Privileges {
             effective: capabilities.iter().copied().collect(),
+            of_the_host: true,
         }
     }
 
@@ -231,6 +239,14 @@ mod tests {
         let administrator = holding(&[Capability::CAP_SYS_ADMIN]);
         let missing = missing_from(&administrator);
         assert_eq!(missing, [Missing::SysPtrace, Missing::DacReadSearch]);
+    }
+
+    #[test]
+    fn roots_capabilities_inside_a_user_namespace_do_not_count() {
+        let mut inside = holding(FOR_TRACING);
+        inside.of_the_host = false;
+        assert_eq!(missing_from(&inside), [Missing::Bpf, Missing::Perfmon]);
+        assert!(inside.cure().contains("outside"));
     }
 
     #[test]
@@ -251,9 +267,12 @@ mod tests {
             assert_eq!(permitted, expected);
 
             keep_only(NOTHING).unwrap();
-            assert_eq!(Privileges::of_this_thread(), holding(&[]));
+            assert!(Privileges::of_this_thread().effective.is_empty());
             keep_only(FOR_TRACING).unwrap();
-            assert_eq!(Privileges::of_this_thread(), holding(&[]), "regained");
+            assert!(
+                Privileges::of_this_thread().effective.is_empty(),
+                "regained"
+            );
         })
         .join()
         .unwrap();

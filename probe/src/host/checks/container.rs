@@ -1,12 +1,7 @@
 //! Whether this process sees the host or a part of it: namespaces, seccomp, limits of its cgroup.
 
-use std::path::Path;
-
+use super::super::is_first_namespace;
 use super::{Area, Check, Outcome, line_of};
-
-/// Inode numbers of the first namespaces, fixed in the kernel (`include/linux/proc_ns.h`).
-const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
-const FIRST_USER_NAMESPACE: &str = "user:[4026531837]";
 
 pub(super) fn checks() -> Vec<Check> {
     vec![
@@ -19,12 +14,12 @@ pub(super) fn checks() -> Vec<Check> {
 
 fn user_namespace() -> Check {
     let check = Check::required(Area::Permissions, "user namespace");
-    match namespace("user") {
+    match is_first_namespace("user") {
         None => check.unknown("/proc/self/ns/user cannot be read", ""),
-        Some(first) if first == FIRST_USER_NAMESPACE => check.yes("the host's"),
-        Some(other) => check
+        Some(true) => check.yes("the host's"),
+        Some(false) => check
             .no(
-                format!("{other}, not the host's"),
+                "not the host's",
                 "capabilities here do not count for BPF; nothing can be traced",
             )
             .cure("run tailcut outside of the rootless container"),
@@ -33,22 +28,17 @@ fn user_namespace() -> Check {
 
 fn pid_namespace() -> Check {
     let check = Check::optional(Area::Permissions, "pid namespace");
-    match namespace("pid") {
+    match is_first_namespace("pid") {
         None => check.unknown("/proc/self/ns/pid cannot be read", ""),
-        Some(first) if first == FIRST_PID_NAMESPACE => check.yes("the host's"),
-        Some(other) => check
+        Some(true) => check.yes("the host's"),
+        Some(false) => check
             .no(
-                format!("{other}, not the host's"),
+                "not the host's",
                 "the kernel's process numbers are not those seen here: only processes of this \
                  container can be named, and system-wide events of others cannot",
             )
             .cure("docker run --pid=host --privileged ..."),
     }
-}
-
-fn namespace(kind: &str) -> Option<String> {
-    let link = std::fs::read_link(Path::new("/proc/self/ns").join(kind)).ok()?;
-    Some(link.to_string_lossy().into_owned())
 }
 
 fn seccomp() -> Check {

@@ -21,8 +21,13 @@ fn capabilities(facts: &Facts) -> Vec<Check> {
     for (name, wanted) in Missing::ALL {
         let check = Check::new(Area::Permissions, name, wanted.need());
         checks.push(if missing.contains(&wanted) {
+            let found = if facts.privileges.holds(wanted.capability()) {
+                "held in this user namespace only"
+            } else {
+                "not held"
+            };
             check
-                .no("not held", wanted.consequence())
+                .no(found, wanted.consequence())
                 .cure(facts.privileges.cure())
         } else if facts.privileges.holds(wanted.capability()) {
             check.yes("held")
