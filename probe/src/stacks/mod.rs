@@ -15,20 +15,24 @@
 //! lives; the [`Symbolizer`] works from the open files alone. So names are still found when the
 //! target has exited, was replaced by an update, or has put another library in the same place.
 //!
-//! [`Collector`] is the way through all of it:
-//!
 //! ```no_run
-//! use tailcut_probe::stacks::{Collector, FlameGraph, Registers, Weight, WeightKind, folded};
+//! use std::sync::Arc;
+//! use tailcut_probe::stacks::{
+//!     FlameGraph, Modules, Profile, Registers, Symbolizer, Unwinder, Weight, WeightKind, folded,
+//! };
 //! # let (pid, registers, stack) = (1, Registers { ip: 0, sp: 0, bp: 0 }, vec![0; 16384]);
-//! let mut collector = Collector::new();
-//! collector.watch(pid)?;
-//! let weight = Weight { count: 1, bytes: 4096, nanos: 1_200_000 };
-//! let (walk, number) = collector.add(pid, registers, &stack, "malloc", weight)?; // each slow event
+//! let modules = Arc::new(Modules::default());
+//! let mut unwinder = Unwinder::new(pid, Arc::clone(&modules))?;
+//! let mut profile = Profile::new();
 //!
-//! let table = collector.table(); // the target may have exited by now
-//! let lines = folded::lines(collector.profile(), &table, Some("malloc"), WeightKind::Time);
+//! let walk = unwinder.unwind(registers, registers.sp, &stack); // for each slow event
+//! profile.add(&walk, "malloc", Weight { count: 1, bytes: 4096, nanos: 1_200_000 });
+//!
+//! let mut symbolizer = Symbolizer::new(modules); // the target may have exited by now
+//! let stacks = profile.symbolized(&mut symbolizer);
+//! let folded = folded::lines(&profile, &stacks, Some("malloc"), WeightKind::Time);
 //! let mut svg = Vec::new();
-//! FlameGraph::new("Slow malloc", WeightKind::Time).write(&lines, &mut svg)?;
+//! FlameGraph::new("Slow malloc", WeightKind::Time).write(&folded, &mut svg)?;
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -43,7 +47,6 @@
 
 mod address_space;
 mod call_frames;
-mod collector;
 mod debug_files;
 mod demangle;
 mod elf;
@@ -63,7 +66,6 @@ mod symbols;
 mod text;
 mod unwind;
 
-pub use collector::Collector;
 pub use error::StacksError;
 pub use flame_graph::FlameGraph;
 pub use location::Location;
@@ -78,5 +80,5 @@ const _: () = {
     const fn may_move_between_threads<T: Send>() {}
     may_move_between_threads::<Unwinder>();
     may_move_between_threads::<Symbolizer>();
-    may_move_between_threads::<Collector>();
+    may_move_between_threads::<Profile>();
 };
