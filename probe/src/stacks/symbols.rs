@@ -103,7 +103,9 @@ impl Symbolizer {
     /// holds the code. Never empty. For more than one place, [`resolve`](Self::resolve) them
     /// together first: a module is opened and parsed for each batch, not for each place.
     pub fn frames(&mut self, location: Location) -> Arc<[Arc<Frame>]> {
-        self.resolve(&[location]);
+        if !self.cache.contains_key(&location) {
+            self.resolve(&[location]);
+        }
         self.cache
             .get(&location)
             .cloned()
@@ -117,7 +119,7 @@ impl Symbolizer {
             .filter(|place| !self.cache.contains_key(*place))
             .copied()
             .collect();
-        if self.cache.len() + new.len() > MAX_CACHED {
+        if !new.is_empty() && self.cache.len() + new.len() > MAX_CACHED {
             self.cache.clear();
             self.texts.clear();
         }
