@@ -1,12 +1,12 @@
-//! The stacks of a process's waiting threads, folded, and what it cost to find them.
+//! The stacks of a process's threads, folded, and what it cost to find them.
 //!
 //! ```text
-//! cargo run --release -p tailcut-probe --example stacks_of -- PID           # as root
-//! cargo run --release -p tailcut-probe --example stacks_of -- --file FILE N # N places of a file
+//! cargo run --release -p tailcut-probe --example stacks_of -- PID [GRAPH.svg] # as root
+//! cargo run --release -p tailcut-probe --example stacks_of -- --file FILE N   # N places of a file
 //! ```
 //!
-//! A thread that waits in a system call shows its stack pointer and instruction pointer in
-//! `/proc/PID/task/TID/syscall`. The second form asks for the names of N places spread over the
+//! Each thread is stopped by ptrace for as long as it takes to copy its registers and 16 KiB of its
+//! stack, which is what the kernel side sends of a slow event. The second form asks for the names of N places spread over the
 //! code of a file, to see what its symbols cost in time and memory.
 
 #[cfg(not(target_os = "linux"))]
@@ -17,8 +17,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--file", file, count] => linux::names_of_a_file(file, count.parse()?),
-        [pid] => linux::stacks_of(pid.parse()?),
-        _ => Err("usage: stacks_of PID | --file FILE N".into()),
+        [pid] => linux::stacks_of(pid.parse()?, None),
+        [pid, graph] => linux::stacks_of(pid.parse()?, Some(graph)),
+        _ => Err("usage: stacks_of PID [GRAPH.svg] | --file FILE N".into()),
     }
 }
 
@@ -28,52 +29,70 @@ mod linux {
     use std::fs::{self, File};
     use std::os::unix::fs::{FileExt, MetadataExt};
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
     use tailcut_probe::stacks::{
-        Location, Mapping, Modules, Profile, Registers, Symbolizer, Unwinder, Weight, WeightKind,
-        folded,
+        FlameGraph, Location, Mapping, Modules, Profile, Registers, Symbolizer, Unwinder, Weight,
+        WeightKind, folded,
     };
 
-    pub fn stacks_of(pid: u32) -> Result<(), Box<dyn Error>> {
+    pub fn stacks_of(pid: u32, graph: Option<&str>) -> Result<(), Box<dyn Error>> {
         let modules = Arc::new(Modules::default());
         let mut unwinder = Unwinder::new(pid, Arc::clone(&modules))?;
         let mut profile = Profile::new();
         let memory = File::open(format!("/proc/{pid}/mem"))?;
-        let (mut frames, mut first, mut again) = (0, Duration::ZERO, Duration::ZERO);
+        let mut copies = Vec::new();
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
-            let Some(registers) = registers(&thread?.path()) else {
-                continue;
-            };
+            let thread = thread?.file_name().to_string_lossy().parse()?;
             let mut stack = vec![0; 16 << 10];
-            let length = memory.read_at(&mut stack, registers.sp)?;
-            stack.truncate(length);
-            let start = Instant::now();
-            let walk = unwinder.unwind(registers, registers.sp, &stack);
-            first += start.elapsed();
-            let start = Instant::now();
-            for _ in 0..100 {
-                std::hint::black_box(unwinder.unwind(registers, registers.sp, &stack));
+            if let Some((registers, length)) = stopped(thread, |registers| {
+                memory.read_at(&mut stack, registers.sp).unwrap_or(0)
+            }) {
+                stack.truncate(length);
+                copies.push((registers, stack));
             }
-            again += start.elapsed() / 100;
-            frames += walk.addresses.len();
-            profile.add(
-                &walk,
-                "waiting",
-                Weight {
-                    count: 1,
-                    ..Weight::default()
-                },
-            );
         }
+        let walk_all = |unwinder: &mut Unwinder| {
+            let start = Instant::now();
+            let walks: Vec<_> = copies
+                .iter()
+                .map(|(registers, stack)| unwinder.unwind(*registers, registers.sp, stack))
+                .collect();
+            (walks, start.elapsed())
+        };
+        let (walks, opening) = walk_all(&mut unwinder);
+        let (_, known) = walk_all(&mut unwinder);
+        let (_, new) = walk_all(&mut Unwinder::new(pid, Arc::clone(&modules))?);
+        let frames: usize = walks.iter().map(|walk| walk.addresses.len()).sum();
+        let assumed: usize = walks.iter().map(|walk| walk.assumed).sum();
+        let one = Weight {
+            count: 1,
+            ..Weight::default()
+        };
+        for walk in &walks {
+            profile.add(walk, "threads", one);
+        }
+        let start = Instant::now();
+        for walk in &walks {
+            profile.add(walk, "again", one);
+        }
+        let adding = start.elapsed();
         let before = resident();
         let start = Instant::now();
         let table = profile.symbolized(&mut Symbolizer::new(modules));
         let naming = start.elapsed();
-        for line in folded::lines(&profile, &table, None, WeightKind::Count) {
-            println!("{line}");
+        let lines = folded::lines(&profile, &table, Some("threads"), WeightKind::Count);
+        folded::write(&lines, std::io::stdout().lock())?;
+        if let Some(graph) = graph {
+            let title = format!("Threads of process {pid}");
+            FlameGraph::new(&title, WeightKind::Count).write(&lines, File::create(graph)?)?;
         }
-        eprintln!("{} different stacks, {frames} frames", profile.len());
-        eprintln!("walks: {first:?} the first time, {again:?} when known");
+        eprintln!(
+            "{} different stacks, {frames} frames, {assumed} assumed",
+            profile.len()
+        );
+        eprintln!("walks: {known:?} when their call sites are known, {new:?} when they are new");
+        eprintln!("       {opening:?} the first time, with the opening of files");
+        eprintln!("adding them to a profile: {adding:?}");
         eprintln!(
             "names: {naming:?}, memory {} -> {}, peak {}",
             before,
@@ -124,18 +143,30 @@ mod linux {
         Ok(())
     }
 
-    fn registers(task: &std::path::Path) -> Option<Registers> {
-        let text = fs::read_to_string(task.join("syscall")).ok()?;
-        let number = |field: &str| u64::from_str_radix(field.trim_start_matches("0x"), 16).ok();
-        let fields: Vec<&str> = text.split_whitespace().collect();
-        let [.., sp, ip] = fields[..] else {
-            return None;
+    /// Stops a thread, runs `copy`, and lets it go on; `None` if it may not be stopped.
+    fn stopped<T>(thread: i32, copy: impl FnOnce(Registers) -> T) -> Option<(Registers, T)> {
+        let request = |request: libc::c_uint, data: *mut libc::c_void| {
+            // SAFETY: the requests below write at most one `user_regs_struct` to `data`, which is
+            // one where it is not null.
+            unsafe { libc::ptrace(request, thread, std::ptr::null_mut::<libc::c_void>(), data) }
         };
-        Some(Registers {
-            ip: number(ip)?,
-            sp: number(sp)?,
-            bp: 0,
-        })
+        if request(libc::PTRACE_SEIZE, std::ptr::null_mut()) != 0 {
+            return None;
+        }
+        request(libc::PTRACE_INTERRUPT, std::ptr::null_mut());
+        // SAFETY: `waitpid` may be told nothing about the status.
+        unsafe { libc::waitpid(thread, std::ptr::null_mut(), libc::__WALL) };
+        // SAFETY: a structure of integers, for which zero is a value.
+        let mut user: libc::user_regs_struct = unsafe { std::mem::zeroed() };
+        let found = request(libc::PTRACE_GETREGS, (&raw mut user).cast()) == 0;
+        let registers = Registers {
+            ip: user.rip,
+            sp: user.rsp,
+            bp: user.rbp,
+        };
+        let copied = found.then(|| (registers, copy(registers)));
+        request(libc::PTRACE_DETACH, std::ptr::null_mut());
+        copied
     }
 
     fn resident() -> String {

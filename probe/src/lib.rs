@@ -12,22 +12,24 @@
 #[cfg(target_os = "linux")]
 pub mod binary;
 #[cfg(target_os = "linux")]
-pub mod stacks;
-#[cfg(target_os = "linux")]
-pub mod live;
-#[cfg(target_os = "linux")]
-pub mod stop;
+mod calibration;
 pub mod catalogue;
 #[cfg(target_os = "linux")]
 pub mod host;
 #[cfg(target_os = "linux")]
 mod layout;
 #[cfg(target_os = "linux")]
+pub mod live;
+#[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]
 pub mod record;
 #[cfg(target_os = "linux")]
 pub mod session;
+#[cfg(target_os = "linux")]
+pub mod stacks;
+#[cfg(target_os = "linux")]
+pub mod stop;
 #[cfg(target_os = "linux")]
 mod system_calls;
 pub mod tick;

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tailcut_report::recording::{
-    ClockPair, Dropped, FloorEntry, Host, Pause, PauseWriter, ProbeMeta, RecordingError,
-    SCHEMA, SeriesMeta, StackTable, State, Target, TraceWindow, Unit,
+    ClockPair, Dropped, FloorEntry, Host, Pause, PauseWriter, ProbeMeta, RecordingError, SCHEMA,
+    SeriesMeta, StackTable, State, Target, TraceWindow, Unit,
 };
 
 use crate::catalogue;

@@ -91,6 +91,8 @@ pub struct SlowEvent {
     pub end_ns: u64,
     /// Its detail, as the catalogue says.
     pub detail: u64,
+    /// Bytes that it was about, if it was about some.
+    pub bytes: Option<u64>,
     /// Who took the CPU (`name/thread`), or the name of the system call.
     pub by: Option<String>,
     /// Return address of the call, if known.

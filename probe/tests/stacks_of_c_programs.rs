@@ -354,7 +354,7 @@ fn a_library_loaded_later_is_found() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     /// Every byte of a program is its author's to choose: headers, index, call frame information.
     #[test]
@@ -393,7 +393,7 @@ impl Damaged {
         let start = (mapping.file_offset + mapping.end - mapping.start) as usize;
         let folder = tempfile::tempdir().unwrap();
         Self {
-            frames: start..start + 0x300,
+            frames: start..start + 0x140,
             waiting,
             file,
             mapping,

@@ -306,12 +306,15 @@ impl Image {
         for header in headers {
             let file_offset = header.p_offset.get(LittleEndian);
             let length = header.p_filesz.get(LittleEndian);
-            let Some(end) = file_offset.checked_add(length) else {
-                return Err(ElfError::Damaged("a segment beyond all bytes"));
+            let address = header.p_vaddr.get(LittleEndian);
+            let (Some(end), Some(_)) =
+                (file_offset.checked_add(length), address.checked_add(length))
+            else {
+                return Err(ElfError::Damaged("a segment beyond all addresses"));
             };
             match header.p_type.get(LittleEndian) {
                 PT_LOAD => self.segments.push(Segment {
-                    address: header.p_vaddr.get(LittleEndian),
+                    address,
                     file_offset,
                     length,
                     executable: header.p_flags.get(LittleEndian) & PF_X != 0,

@@ -16,7 +16,7 @@
 //! What is left behind is nothing. What it costs: the given budget for the hits, plus attaching
 //! and detaching, which are measured too. Only this process is hit.
 
-mod sites;
+pub(crate) mod sites;
 
 use std::hint::black_box;
 use std::io;

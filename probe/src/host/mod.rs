@@ -10,7 +10,7 @@ mod checks;
 mod doctor;
 pub mod hit_cost;
 mod kernel_config;
-mod own_code;
+pub(crate) mod own_code;
 pub mod privileges;
 mod series;
 mod system_calls;

@@ -2,7 +2,7 @@
 
 /// A byte of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Openable by this process, even if the file was replaced or deleted meanwhile.
     pub path: String,
     /// In bytes from the file's start.

@@ -5,27 +5,33 @@
 //! the session detaches everything, and so does the kernel if this process is killed: nothing of a
 //! session outlives it.
 
+mod accounting;
 mod attached;
-mod counters;
+mod calibrating;
+pub(crate) mod counters;
 mod incoming;
 mod lives;
+mod names;
 mod options;
 pub(crate) mod usage;
 mod user_sites;
 mod windows;
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
 use tailcut_probe_ebpf::records::{Event, Lost};
 
+use self::accounting::Accounting;
 use self::attached::Attached;
+use self::calibrating::Calibrating;
 use self::counters::Counters;
 use self::incoming::Record;
 use self::lives::Lives;
+use self::names::Names;
 pub use self::options::Options;
 use self::usage::Watched;
 use self::user_sites::UserSites;
@@ -35,8 +41,9 @@ use crate::binary::survey::{Survey, SurveyError, survey_with};
 use crate::catalogue::{self, Group, Series};
 use crate::programs::{Programs, ProgramsError, Settings};
 use crate::record::About;
+use crate::stacks::{StacksError, WeightKind};
 use crate::system_calls;
-use crate::tick::{Cost, SeriesTick, SlowEvent, Tick, Window};
+use crate::tick::{CallSite, Cost, SeriesTick, SlowEvent, Tick, Window};
 use crate::user_probes::{UserProbesError, UserPrograms};
 use tailcut_report::recording::{StackTable, Target};
 
@@ -90,8 +97,9 @@ pub struct Session {
     deadline: Instant,
     before: Readings,
     ended: bool,
-    /// While it is held, the kernel accounts the run time of programs.
-    _accounting: Option<OwnedFd>,
+    accounting: Accounting,
+    calibration: Calibrating,
+    names: Option<Names>,
 }
 
 /// What is only known as a sum since the beginning.
@@ -99,8 +107,6 @@ pub struct Session {
 struct Readings {
     target_cpu_ns: u64,
     own_cpu_ns: u64,
-    runs: u64,
-    programs_ns: u64,
     losses: [u64; tailcut_probe_ebpf::records::LOST as usize],
 }
 
@@ -148,6 +154,15 @@ impl Session {
             Windows::new("allocator calls".to_owned(), pid, options.budget, calls),
             Windows::new("static probes".to_owned(), pid, options.budget, probes),
         ];
+        let calibration = Calibrating::start(windows.iter().any(|one| !one.is_empty()));
+        // Without names a session is still worth having.
+        let names = match Names::new(pid) {
+            Ok(names) => Some(names),
+            Err(error) => {
+                left_out.push(format!("names of functions: {error}"));
+                None
+            }
+        };
         let before = Readings {
             target_cpu_ns: watched.cpu_ns(),
             own_cpu_ns: usage::own_cpu_ns(),
@@ -173,8 +188,9 @@ impl Session {
             since_ns: usage::now(),
             before,
             ended: false,
-            // Without it the cost is not known, and said to be so.
-            _accounting: aya::sys::enable_stats(aya::sys::Stats::RunTime).ok(),
+            accounting: Accounting::new(),
+            calibration,
+            names,
         };
         session.step()?;
         Ok(session)
@@ -211,7 +227,20 @@ impl Session {
 
     /// The stacks of all events so far, by the numbers that events refer to.
     pub fn take_stacks(&mut self) -> StackTable {
-        StackTable::default()
+        self.names.as_mut().map(Names::table).unwrap_or_default()
+    }
+
+    /// The stacks of all events so far as folded lines, and as a flame graph in SVG.
+    ///
+    /// # Errors
+    /// [`StacksError::NothingToDraw`] if no stack has come: none was asked for, or no event was slow.
+    pub fn flame_graph(&mut self, kind: WeightKind) -> Result<(Vec<String>, Vec<u8>), StacksError> {
+        match &mut self.names {
+            Some(names) => names.flame_graph(kind),
+            None => Err(StacksError::NothingToDraw {
+                weight: kind.unit(),
+            }),
+        }
     }
 
     /// As [`Session::next`], but no later than `until`.
@@ -265,12 +294,20 @@ impl Session {
 
     /// Opens and closes windows.
     fn step(&mut self) -> Result<(), SessionError> {
+        self.accounting.step(&self.programs);
+        if let Some(measured) = self.calibration.step() {
+            self.accounting.empty_ns = measured.empty_program_ns;
+            for windows in &mut self.windows {
+                windows.recost(&measured.hits);
+            }
+        }
         let Session {
             windows,
             user: Some(user),
             programs,
             left_out,
             busy_cpus,
+            watched,
             ..
         } = self
         else {
@@ -278,7 +315,7 @@ impl Session {
         };
         for one in windows {
             let worked = one.failed.is_none();
-            one.step(user, programs, *busy_cpus)?;
+            one.step(user, programs, watched, *busy_cpus)?;
             if worked && let Some(reason) = &one.failed {
                 left_out.push(reason.clone());
             }
@@ -319,19 +356,62 @@ impl Session {
             lives,
             events,
             pid,
+            names,
             ..
         } = self;
         incoming::drain(records, |record| match record {
-            Record::Slow(event) => events.extend(slow_event(&event)),
+            Record::Slow(event) => {
+                if let Some(names) = names
+                    && event.id != 0
+                {
+                    names.expect(event.id, events.len());
+                }
+                events.extend(slow_event(&event));
+            }
             Record::Life(event) => lives.take(*pid, &event),
-            Record::Stack(_) => {}
+            Record::Stack(stack) => {
+                if let Some(names) = names {
+                    names.take(&stack, events);
+                }
+            }
         });
+    }
+
+    /// The busiest places in the target's code.
+    fn call_sites(&mut self) -> Result<Vec<CallSite>, SessionError> {
+        const MOST: usize = 20;
+        let Some(names) = &mut self.names else {
+            return Ok(Vec::new());
+        };
+        if self.windows[0].is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut callers = self.programs.callers()?;
+        callers.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.calls));
+        callers.truncate(MOST);
+        let sites = callers.into_iter().map(|(key, totals)| {
+            let series = self
+                .series
+                .iter()
+                .find(|(series, _)| series.number == key.series)
+                .map_or_else(|| "lifetime".to_owned(), |(_, name)| name.clone());
+            CallSite {
+                series,
+                address: key.caller,
+                symbol: names.of_return_address(key.caller),
+                calls: totals.calls,
+                bytes: totals.bytes,
+                total_ns: totals.total_ns,
+                mean_lifetime_ns: totals.lifetime_ns.checked_div(totals.lifetimes),
+            }
+        });
+        Ok(sites.collect())
     }
 
     fn take_windows(&mut self) -> Result<([Seen; 2], Vec<Window>), SessionError> {
         let [calls, probes] = &mut self.windows;
-        let (calls, mut windows) = calls.take(&self.programs, self.busy_cpus)?;
-        let (probes, more) = probes.take(&self.programs, self.busy_cpus)?;
+        let (calls, mut windows) = calls.take(&self.programs, &self.watched, self.busy_cpus)?;
+        let (probes, more) = probes.take(&self.programs, &self.watched, self.busy_cpus)?;
         windows.extend(more);
         Ok(([calls, probes], windows))
     }
@@ -339,17 +419,27 @@ impl Session {
     fn tick(&mut self) -> Result<Tick, SessionError> {
         let now = usage::now();
         let length_ns = now.saturating_sub(self.since_ns);
+        let readings = Readings {
+            // It can no longer be read once the target has ended.
+            target_cpu_ns: self.watched.cpu_ns().max(self.before.target_cpu_ns),
+            own_cpu_ns: usage::own_cpu_ns(),
+            losses: self.programs.losses()?,
+        };
+        let before = std::mem::replace(&mut self.before, readings);
+        let target_cpu_ns = readings.target_cpu_ns - before.target_cpu_ns;
         let (seen, windows) = self.take_windows()?;
         let mut series = Vec::with_capacity(self.series.len());
         for (one, name) in &self.series {
-            let floor_ns = 0;
+            let floor_ns = self.windows[0]
+                .entry_of(one.number)
+                .map_or(0, |entry| self.calibration.floors().of(entry));
             let difference = self
                 .counters
                 .difference(&self.programs, one.number, floor_ns)?;
-            let attached_ns = match one.group {
-                Group::Malloc | Group::Free | Group::SlowPaths => seen[0].attached_ns,
-                Group::Pool => seen[1].attached_ns,
-                _ => length_ns as f64,
+            let sampled = match one.group {
+                Group::Malloc | Group::Free | Group::SlowPaths => seen[0].share(target_cpu_ns),
+                Group::Pool => seen[1].share(target_cpu_ns),
+                _ => 1.0,
             };
             series.push(SeriesTick {
                 name: name.clone(),
@@ -357,28 +447,23 @@ impl Session {
                 histogram: difference.histogram,
                 total: difference.total,
                 bytes: difference.bytes,
-                sampled: (attached_ns / length_ns.max(1) as f64).min(1.0),
+                sampled,
                 floor_ns,
                 under_floor: difference.under_floor,
             });
         }
+        if let Some(names) = &mut self.names {
+            names.forget_waiting();
+            if std::mem::take(&mut self.lives.executed) {
+                names.refresh();
+            }
+        }
+        let call_sites = self.call_sites()?;
         let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(|event| event.end_ns);
-        let all_runs = self.programs.runs();
-        if std::env::var_os("TAILCUT_DEBUG").is_some() { for (n, c, ns) in &all_runs { if *c > 0 { eprintln!("{n} {c} runs {ns} ns, {:.1} each", *ns as f64 / *c as f64); } } }
-        let runs: u64 = all_runs.iter().map(|(_, runs, _)| runs).sum();
-        let programs_ns: u64 = all_runs.iter().map(|(_, _, time)| time).sum();
-        let readings = Readings {
-            // It can no longer be read once the target has ended.
-            target_cpu_ns: self.watched.cpu_ns().max(self.before.target_cpu_ns),
-            own_cpu_ns: usage::own_cpu_ns(),
-            runs,
-            programs_ns,
-            losses: self.programs.losses()?,
-        };
-        let before = std::mem::replace(&mut self.before, readings);
-        let target_cpu_ns = readings.target_cpu_ns - before.target_cpu_ns;
-        let programs_ns = programs_ns.saturating_sub(before.programs_ns);
+        let rates = self.accounting.rates();
+        let seconds = length_ns as f64 * 1e-9;
+        let (runs, programs_ns) = (rates.runs * seconds, rates.nanoseconds * seconds);
         if target_cpu_ns != 0 {
             // An idle target's budget is not nothing: a hundredth of a CPU.
             self.busy_cpus = (target_cpu_ns as f64 / length_ns.max(1) as f64).max(0.01);
@@ -390,13 +475,13 @@ impl Session {
             length_ns,
             series,
             events,
-            call_sites: Vec::new(),
+            call_sites,
             cost: Cost {
-                runs: runs.saturating_sub(before.runs),
-                programs_ns,
+                runs: runs as u64,
+                programs_ns: programs_ns as u64,
                 hits,
                 traps_ns,
-                share: (programs_ns + traps_ns) as f64 / target_cpu_ns.max(1) as f64,
+                share: (programs_ns + traps_ns as f64) / target_cpu_ns.max(1) as f64,
                 budget: self.options.budget,
                 own_cpu_ns: readings.own_cpu_ns.saturating_sub(before.own_cpu_ns),
                 own_rss_bytes: usage::own_rss_bytes(),
@@ -485,6 +570,7 @@ fn slow_event(event: &Event) -> Option<SlowEvent> {
         start_ns: event.start_ns,
         end_ns: event.end_ns,
         detail: event.detail,
+        bytes: (series.detail == Some("bytes")).then_some(event.detail),
         by,
         caller: (event.caller != 0).then_some(event.caller),
         stack: None,

@@ -9,7 +9,7 @@ use tailcut_probe_ebpf::sites::{self, PLACES, Place, Site};
 use crate::binary::Register;
 use crate::binary::allocators::{Family, Kind, ResultAt, Signature, SizeAt, Tier};
 use crate::binary::notes::{Argument, Operand, Probe};
-use crate::binary::sites::{HitCosts, Plan, Returns};
+use crate::binary::sites::{HitCost, HitCosts, Plan, Returns};
 use crate::binary::survey::{Survey, SurveyedAllocator};
 use crate::catalogue::{Group, Selection};
 use crate::user_probes::{SiteAt, UserProgram};
@@ -24,8 +24,20 @@ pub(crate) struct Planned {
     /// Its cookie is its number.
     pub at: SiteAt,
     pub site: Site,
+    /// What a hit is to the kernel; none for the return of a call.
+    pub hit: Option<HitCost>,
     /// What a hit costs here, in nanoseconds.
     pub cost_ns: u64,
+}
+
+impl Planned {
+    /// Sets the cost from what was measured.
+    pub fn recost(&mut self, costs: &HitCosts) {
+        self.cost_ns = u64::from(match self.hit {
+            Some(hit) => costs.of(hit),
+            None => costs.return_probe,
+        });
+    }
 }
 
 /// All sites of a process that the selected groups need.
@@ -148,9 +160,8 @@ impl UserSites {
             stack_depth: plan.entry.stack_offset,
             places: [size, factor, freed],
         };
-        let entry_cost = u64::from(costs.of(plan.entry.cost));
-        let mut add = |program, offset, site, cost_ns| {
-            self.planned.push(Planned {
+        let mut add = |program, offset, site, hit| {
+            let mut planned = Planned {
                 group,
                 program,
                 path: path.clone(),
@@ -160,14 +171,17 @@ impl UserSites {
                     cookie: 0,
                 },
                 site,
-                cost_ns,
-            });
+                hit,
+                cost_ns: 0,
+            };
+            planned.recost(costs);
+            self.planned.push(planned);
         };
         add(
             UserProgram::CallEnter,
             plan.entry.file_offset,
             entry,
-            entry_cost,
+            Some(plan.entry.cost),
         );
         let returned = |register: Option<Register>| match signature.result {
             Some(ResultAt::Returned) => register.map_or(Place::NOWHERE, in_register),
@@ -191,7 +205,7 @@ impl UserSites {
                     UserProgram::CallReturn,
                     plan.entry.file_offset,
                     leave(0, result),
-                    u64::from(costs.return_probe),
+                    None,
                 );
             }
             Returns::Sites(exits) => {
@@ -201,7 +215,7 @@ impl UserSites {
                         UserProgram::CallLeave,
                         exit.file_offset,
                         leave(depth, returned(exit.result)),
-                        u64::from(costs.of(exit.cost)),
+                        Some(exit.cost),
                     );
                 }
             }
@@ -228,6 +242,7 @@ impl UserSites {
                     stack_depth: 0,
                     places,
                 },
+                hit: Some(HitCost::Called),
                 cost_ns: u64::from(costs.called),
             });
         }

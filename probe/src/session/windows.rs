@@ -7,8 +7,13 @@
 //! slower in it; each is recorded, so that whoever reads the recording can tell the probe's own
 //! pauses from the target's.
 //!
-//! Sites are detached on another thread: the kernel takes 30 to 50 ms to make sure that no CPU is
-//! still inside a probe, though the traps themselves go at once.
+//! Sites are detached on threads of their own, one for each link: the kernel takes 30 to 50 ms to
+//! make sure that no CPU is still inside a probe, though the traps go at once; but a site with two
+//! links, one for the entry and one for the return, is a trap until both are closed.
+//!
+//! On a machine that is busy, a thread that should end a window after 4 ms may not run for 20. So
+//! while a window is open this thread is one that the scheduler prefers to all ordinary ones
+//! (`SCHED_FIFO`, if it may be); it then does nothing but look, once a millisecond, for microseconds.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -16,8 +21,9 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::usage;
+use super::usage::{self, Watched};
 use super::user_sites::Planned;
+use crate::binary::sites::{HitCost, HitCosts};
 use crate::programs::{Programs, ProgramsError};
 use crate::tick::Window;
 use crate::user_probes::{SiteAt, UserProbesError, UserProgram, UserPrograms};
@@ -40,7 +46,7 @@ pub(crate) struct Windows {
     budget: f64,
     sites: Vec<Planned>,
     state: State,
-    closing: Option<JoinHandle<()>>,
+    closing: Vec<JoinHandle<()>>,
     hits: Vec<u64>,
     /// Of the current interval.
     seen: Seen,
@@ -69,13 +75,27 @@ enum State {
 pub(crate) struct Seen {
     pub hits: u64,
     pub traps_ns: u64,
-    /// How long the target would have taken for what it did while sites were attached, in
-    /// nanoseconds: the time itself, less that of the traps.
-    pub attached_ns: f64,
-    /// From when on `attached_ns` has not been added yet, while a window is open.
-    since_ns: u64,
-    /// Of `traps_ns`, what belongs to that time.
+    /// CPU time of the target while sites were attached, less that of the traps: how much of its
+    /// work was seen. Wall time would not do, since in a window its threads run slower, and on a
+    /// busy machine they may not run at all.
+    pub work_ns: u64,
+    /// Sites were attached from the interval's beginning to its end.
+    pub throughout: bool,
+    /// The target's CPU time up to which `work_ns` was added, while a window is open.
+    since_cpu_ns: u64,
+    /// Of `traps_ns`, what belongs to the time since.
     open_traps_ns: u64,
+}
+
+impl Seen {
+    /// Share of the target's work in an interval that was seen, if it used `cpu_ns` in it.
+    pub fn share(&self, cpu_ns: u64) -> f64 {
+        if self.throughout {
+            return 1.0;
+        }
+        let work = cpu_ns.saturating_sub(self.traps_ns).max(1);
+        (self.work_ns as f64 / work as f64).min(1.0)
+    }
 }
 
 impl Windows {
@@ -89,11 +109,28 @@ impl Windows {
             state: State::Closed {
                 until: Instant::now(),
             },
-            closing: None,
+            closing: Vec::new(),
             seen: Seen::default(),
             finished: Vec::new(),
             failed: None,
         }
+    }
+
+    /// Counts with costs that were measured from now on.
+    pub fn recost(&mut self, costs: &HitCosts) {
+        for planned in &mut self.sites {
+            planned.recost(costs);
+        }
+    }
+
+    /// The dearest entry of each series' sites, which its floor depends on.
+    pub fn entry_of(&self, series: u32) -> Option<HitCost> {
+        self.sites
+            .iter()
+            .filter(|planned| planned.site.series == series)
+            .filter(|planned| planned.program == UserProgram::CallEnter)
+            .filter_map(|planned| planned.hit)
+            .max()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -117,31 +154,30 @@ impl Windows {
         &mut self,
         user: &UserPrograms,
         programs: &Programs,
+        target: &Watched,
         cpus: f64,
     ) -> Result<(), ProgramsError> {
         if self.is_empty() {
             return Ok(());
         }
         match &self.state {
-            State::Closed { until } if Instant::now() >= *until => self.open(user),
+            State::Closed { until } if Instant::now() >= *until => self.open(user, target),
             State::Closed { .. } => {}
             State::Open { .. } => {
                 self.count(programs)?;
-                self.judge(cpus);
+                self.judge(target, cpus);
             }
         }
         Ok(())
     }
 
-    fn open(&mut self, user: &UserPrograms) {
-        if let Some(closing) = self.closing.take() {
-            // It has had a rest in which to end.
-            let _ = closing.join();
-        }
+    fn open(&mut self, user: &UserPrograms, target: &Watched) {
+        self.join_closing();
+        prefer_this_thread(true);
         let since_ns = usage::now();
         match self.attach(user) {
             Ok(links) => {
-                self.seen.since_ns = since_ns;
+                self.seen.since_cpu_ns = target.cpu_ns();
                 self.seen.open_traps_ns = 0;
                 self.state = State::Open {
                     links,
@@ -152,7 +188,16 @@ impl Windows {
                     steady: false,
                 };
             }
-            Err(error) => self.failed = Some(error.to_string()),
+            Err(error) => {
+                prefer_this_thread(false);
+                self.failed = Some(error.to_string());
+            }
+        }
+    }
+
+    fn join_closing(&mut self) {
+        for closing in self.closing.drain(..) {
+            let _ = closing.join();
         }
     }
 
@@ -206,7 +251,7 @@ impl Windows {
         Ok(())
     }
 
-    fn judge(&mut self, cpus: f64) {
+    fn judge(&mut self, target: &Watched, cpus: f64) {
         let State::Open {
             since,
             hits,
@@ -225,14 +270,15 @@ impl Windows {
         let allowed = open_for.as_nanos() as f64 * cpus * self.budget;
         if (*traps_ns as f64) <= allowed {
             *steady = true;
+            prefer_this_thread(false);
             return;
         }
         let rest = Duration::from_nanos((*traps_ns as f64 / (self.budget * cpus)) as u64);
         let why = if over_hits { "hits" } else { "time" };
-        self.close(why, rest.clamp(SHORTEST_REST, LONGEST_REST), cpus);
+        self.close(why, rest.clamp(SHORTEST_REST, LONGEST_REST), target);
     }
 
-    fn close(&mut self, why: &'static str, rest: Duration, cpus: f64) {
+    fn close(&mut self, why: &'static str, rest: Duration, target: &Watched) {
         let closed = State::Closed {
             until: Instant::now() + rest,
         };
@@ -245,12 +291,20 @@ impl Windows {
         else {
             return;
         };
+        self.closing = links
+            .into_iter()
+            .filter_map(|link| {
+                std::thread::Builder::new()
+                    .name("detach".to_owned())
+                    .spawn(move || drop(link))
+                    .ok()
+            })
+            .collect();
+        // What a hit costs ends when the traps are gone, which is about now.
         let end_ns = usage::now();
-        self.closing = std::thread::Builder::new()
-            .name("detach".to_owned())
-            .spawn(move || drop(links))
-            .ok();
-        self.add_attached(end_ns, cpus);
+        prefer_this_thread(false);
+        self.add_work(target.cpu_ns());
+        self.seen.throughout = false;
         self.finished.push(Window {
             series: self.name.clone(),
             start_ns: since_ns,
@@ -260,12 +314,12 @@ impl Windows {
         });
     }
 
-    fn add_attached(&mut self, now_ns: u64, cpus: f64) {
-        let wall = now_ns.saturating_sub(self.seen.since_ns) as f64;
-        let slowed = self.seen.open_traps_ns as f64 / cpus.max(1.0);
-        // The traps' cost is an estimate: some of the time was certainly the target's.
-        self.seen.attached_ns += (wall - slowed).max(wall * 0.02);
-        self.seen.since_ns = now_ns;
+    fn add_work(&mut self, cpu_ns: u64) {
+        let used = cpu_ns.saturating_sub(self.seen.since_cpu_ns);
+        // The traps' cost is an estimate: some of the time was certainly the target's own.
+        let work = used.saturating_sub(self.seen.open_traps_ns).max(used / 50);
+        self.seen.work_ns += work;
+        self.seen.since_cpu_ns = cpu_ns;
         self.seen.open_traps_ns = 0;
     }
 
@@ -273,11 +327,12 @@ impl Windows {
     pub fn take(
         &mut self,
         programs: &Programs,
+        target: &Watched,
         cpus: f64,
     ) -> Result<(Seen, Vec<Window>), ProgramsError> {
         if let State::Open { .. } = self.state {
             self.count(programs)?;
-            self.add_attached(usage::now(), cpus);
+            self.add_work(target.cpu_ns());
             let over = {
                 let State::Open {
                     since,
@@ -300,12 +355,13 @@ impl Windows {
                 over
             };
             if over {
-                self.close("cost", SHORTEST_REST, cpus);
+                self.close("cost", SHORTEST_REST, target);
             }
         }
         let seen = self.seen;
         self.seen = Seen {
-            since_ns: seen.since_ns,
+            since_cpu_ns: seen.since_cpu_ns,
+            throughout: matches!(self.state, State::Open { .. }),
             ..Seen::default()
         };
         Ok((seen, std::mem::take(&mut self.finished)))
@@ -314,8 +370,30 @@ impl Windows {
 
 impl Drop for Windows {
     fn drop(&mut self) {
-        if let Some(closing) = self.closing.take() {
-            let _ = closing.join();
+        if let State::Open { links, .. } = &mut self.state {
+            let links = std::mem::take(links);
+            self.closing.extend(
+                links
+                    .into_iter()
+                    .filter_map(|link| std::thread::Builder::new().spawn(move || drop(link)).ok()),
+            );
         }
+        prefer_this_thread(false);
+        self.join_closing();
     }
+}
+
+/// Asks the scheduler to run this thread before all ordinary ones, or no longer. Threads that it
+/// starts meanwhile are preferred, too. Without the privilege nothing changes.
+fn prefer_this_thread(prefer: bool) {
+    let (policy, priority) = if prefer {
+        (libc::SCHED_FIFO, 1)
+    } else {
+        (libc::SCHED_OTHER, 0)
+    };
+    let parameters = libc::sched_param {
+        sched_priority: priority,
+    };
+    // SAFETY: the call reads the parameters, which outlive it; 0 is the calling thread.
+    unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
 }

@@ -1,6 +1,6 @@
 //! Call frame information: for each instruction of a file, where its caller's registers are.
 //!
-//! Parsed by `gimli`. A row is reduced to a [`Rule`] of 64 bytes that the unwinder caches, since
+//! Parsed by `gimli`. A row is reduced to a [`Rule`] that the unwinder caches, since
 //! the same few thousand call sites come back for as long as a process runs.
 //!
 //! Why not `framehop`, which does the same with more formats: it evaluates expressions without a
@@ -8,7 +8,7 @@
 //! without reading memory, so that stacks end at every signal handler and at every function that
 //! realigns its stack. It is the oracle of the tests in `unwind.rs` instead.
 //!
-//! Costs 1 to 2 us for an address that is new (a binary search in the index, and the instructions
+//! Costs 2 us for an address that is new (a binary search in the index, and the instructions
 //! of one function); nothing at load with an index, and one pass over the section without.
 
 use super::elf::{Layout, Part};

@@ -62,7 +62,8 @@ pub fn fold(stack: &Stack) -> String {
     text
 }
 
-fn marker(end: End) -> Option<&'static str> {
+/// What stands above a stack that does not reach its root.
+pub(super) fn marker(end: End) -> Option<&'static str> {
     match end {
         End::Root => None,
         End::StackCut => Some("[stack cut]"),

@@ -40,8 +40,10 @@
 //! information, symbols) belongs to the target and is taken as hostile: checked against the bounds
 //! of its file, limited in size, never recursed into.
 //!
-//! Limits: x86-64 Linux, 64-bit targets. Files are mapped, not copied: a library that is cut short
-//! in place, while it is being read here, ends this process by SIGBUS, as it does its user.
+//! Limits: x86-64 Linux, 64-bit targets. musl is built without call frame information: a stack that
+//! ends in its C code is followed while frame pointers, or the word at the stack pointer, lead on,
+//! and ends there if not. Files are mapped, not copied: a library that is cut short in place, while
+//! it is being read here, ends this process by SIGBUS, as it does its user.
 
 mod address_space;
 mod call_frames;
@@ -59,6 +61,7 @@ mod memory;
 mod modules;
 mod perf_map;
 mod profile;
+mod recorded;
 mod symbols;
 mod text;
 mod unwind;
@@ -71,3 +74,11 @@ pub use modules::{ModuleId, Modules};
 pub use profile::{Profile, Weight, WeightKind};
 pub use symbols::{Frame, Stack, StackTable, Symbolizer};
 pub use unwind::{End, MAX_FRAMES, Registers, Unwinder, Walk};
+
+/// The walks can be on one thread and the names on another.
+const _: () = {
+    const fn may_move_between_threads<T: Send>() {}
+    may_move_between_threads::<Unwinder>();
+    may_move_between_threads::<Symbolizer>();
+    may_move_between_threads::<Profile>();
+};

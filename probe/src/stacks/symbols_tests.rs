@@ -76,3 +76,21 @@ fn a_place_outside_the_code_of_its_file_bears_the_name_of_the_file() {
     let file = frames[0].module.rsplit('/').next().unwrap();
     assert_eq!(*frames[0].name, format!("[{file}]"));
 }
+
+#[test]
+fn places_that_were_resolved_together_keep_their_names_however_many_they_are() {
+    let (_, mut symbolizer) = own();
+    let places: Vec<_> = (0..2 * MAX_CACHED as u64)
+        .map(|address| Location::Anonymous { pid: 1, address })
+        .collect();
+    symbolizer.resolve(&places);
+    symbolizer.resolve(&[]);
+    assert_eq!(symbolizer.cache.len(), places.len());
+    assert!(
+        places
+            .iter()
+            .all(|place| symbolizer.frames(*place).len() == 1)
+    );
+    symbolizer.frames(Location::Unmapped);
+    assert_eq!(symbolizer.cache.len(), 1, "then they make room");
+}

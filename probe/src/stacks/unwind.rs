@@ -6,8 +6,8 @@
 //! [`Walk::assumed`]. What cannot be followed ends the walk, and [`End`] says why: a short stack is
 //! honest, an invented caller is not.
 //!
-//! Costs, for a stack of 30 frames: 2 us when its call sites have been seen before, 60 us when all
-//! are new. Holds up to 65,536 rules of 64 bytes, and the list of mappings.
+//! Costs 0.13 us a frame whose call site is known, 2 us one that is new (EPYC guest, release build,
+//! `examples/stacks_of.rs`). Holds up to 65,536 rules of 64 bytes, and the list of mappings.
 
 use super::address_space::AddressSpace;
 use super::call_frames::{CallFrames, Cfa, Lookup, Rule, Value};
@@ -272,11 +272,10 @@ impl Unwinder {
         }
         let saved = memory
             .word(registers.bp)
-            .and_then(|bp| memory.word(registers.bp.wrapping_add(8)).map(|ip| (ip, bp)));
+            .and_then(|bp| Ok((memory.word(registers.bp.wrapping_add(8))?, bp)));
+        let aligned = registers.bp.is_multiple_of(8);
         match saved {
-            Ok((ip, bp))
-                if registers.bp.is_multiple_of(8) && (ip == 0 || self.space.follows_a_call(ip)) =>
-            {
+            Ok((ip, bp)) if aligned && self.space.follows_a_call(ip) => {
                 let caller = Registers {
                     ip,
                     sp: registers.bp.wrapping_add(16),
@@ -288,7 +287,9 @@ impl Unwinder {
                     assumed: true,
                 }
             }
-            Err(Unreadable::Above) if registers.bp.is_multiple_of(8) => Step::End(End::StackCut),
+            // The root of a goroutine "returns" to where nobody called it.
+            Ok((_, 0)) if aligned && origin == Origin::Assumed => Step::End(End::Root),
+            Err(Unreadable::Above) if aligned => Step::End(End::StackCut),
             _ => Step::End(End::NoUnwindInformation),
         }
     }

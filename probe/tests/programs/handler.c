@@ -1,4 +1,4 @@
-// A signal handler over a known chain: main, work, abort's raise is not used; the fault is an illegal
+// A signal handler over a known chain: main, work, where the fault is an illegal
 // instruction in `work`, so the interrupted address is exact. The handler waits in read.
 #include <signal.h>
 #include <unistd.h>

@@ -1,8 +1,14 @@
 //! On this process, and on libraries of other allocators where the host has them.
 
 use super::{Allocators, Family, Kind, OpenModule, Role, find};
+use crate::binary::elf::Image;
+use crate::binary::elf::frames::Frames;
+use crate::binary::elf::tests::libc_of_this_host;
 use crate::binary::process::load_order::load_order;
 use crate::binary::process::{Module, Process};
+use crate::binary::sites::{Code, HitCosts, KernelRules, Purpose};
+use crate::binary::symbols::Symbols;
+use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
 fn opened(path: &Path, is_executable: bool) -> OpenModule {
@@ -64,7 +70,7 @@ fn libc_malloc() -> *const () {
 
 #[test]
 fn an_allocator_in_front_of_the_c_library_is_the_default() {
-    let libc = crate::binary::elf::tests::libc_of_this_host();
+    let libc = libc_of_this_host();
     let Some((_, jemalloc)) = in_library("libjemalloc.so.2") else {
         return;
     };
@@ -117,5 +123,68 @@ fn libraries_of_other_allocators_are_told_apart() {
         let count = addresses.len();
         addresses.dedup();
         assert_eq!(addresses.len(), count, "{name}: a function comes twice");
+    }
+}
+
+/// Everything from the bytes of a library to plans for its functions.
+fn plan_all(bytes: Vec<u8>) -> Option<usize> {
+    let image = Image::from_bytes(bytes).ok()?;
+    let module = OpenModule {
+        module: Module {
+            path: PathBuf::from("/lib/libc.so.6"),
+            openable: PathBuf::new(),
+            identity: (0, 0, 0),
+            deleted: false,
+            mappings: Vec::new(),
+        },
+        symbols: Symbols::read(&image).ok()?,
+        image,
+        is_executable: true,
+    };
+    let modules = [module];
+    let found = find(&modules, None).ok()?.found;
+    let [module] = &modules;
+    let frames = Frames::read(&module.image).ok().flatten();
+    let functions = found.iter().flat_map(|allocator| &allocator.functions);
+    let plans = functions.filter_map(|function| {
+        let code = Code::read(
+            &module.image,
+            &module.symbols,
+            frames.as_ref(),
+            &function.name,
+            function.address,
+            function.length,
+        );
+        let wanted = function.signature.wanted_arguments();
+        let rules = KernelRules::of_release(6, 18);
+        code.ok()?
+            .plan(&wanted, Purpose::Latency, rules, &HitCosts::default())
+            .ok()
+    });
+    Some(plans.count())
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn every_function_of_the_c_library_gets_a_plan() {
+    let plans = plan_all(std::fs::read(libc_of_this_host()).unwrap());
+    assert!(plans >= Some(5), "{plans:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Headers, tables of symbols and of functions, and code.
+    #[test]
+    fn no_damage_to_a_library_makes_the_search_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+        spread in prop_oneof![Just(0x400_usize), Just(0x40_000), Just(usize::MAX)],
+    ) {
+        let mut bytes = std::fs::read(libc_of_this_host()).unwrap();
+        let range = spread.min(bytes.len());
+        for (place, value) in changes {
+            bytes[place.index(range)] = value;
+        }
+        plan_all(bytes);
     }
 }

@@ -4,13 +4,13 @@ use super::super::own_code::{Place, place_of};
 
 /// A function of this process with a known first instruction.
 #[derive(Debug)]
-pub(super) struct Site {
+pub(crate) struct Site {
     function: extern "C" fn(),
 }
 
 /// One of each kind.
 #[derive(Debug)]
-pub(super) struct Sites {
+pub(crate) struct Sites {
     /// The 5-byte nop.
     pub nop5: Site,
     /// `push`, which the kernel emulates.
@@ -22,17 +22,17 @@ pub(super) struct Sites {
 impl Site {
     /// Hits the probe once, if there is one.
     #[inline]
-    pub(super) fn call(&self) {
+    pub(crate) fn call(&self) {
         (self.function)();
     }
 
     /// File and offset of the first instruction.
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<Place> {
         place_of(self.function as usize as u64)
     }
 
     /// Whether the first instruction now is a call (patched by the kernel), not a breakpoint.
-    pub(super) fn is_a_call(&self) -> bool {
+    pub(crate) fn is_a_call(&self) -> bool {
         const CALL: u8 = 0xe8;
         let code = self.function as usize as *const u8;
         // SAFETY: the first byte of a function of this process, which lives as long as it does;
@@ -44,7 +44,7 @@ impl Site {
 
 /// The functions, on a machine whose instructions are written down here.
 #[cfg(target_arch = "x86_64")]
-pub(super) fn all() -> Option<Sites> {
+pub(crate) fn all() -> Option<Sites> {
     Some(Sites {
         nop5: Site { function: nop5 },
         push: Site { function: push },
@@ -54,7 +54,7 @@ pub(super) fn all() -> Option<Sites> {
 
 /// No function: the machine is not known.
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn all() -> Option<Sites> {
+pub(crate) fn all() -> Option<Sites> {
     None
 }
 
