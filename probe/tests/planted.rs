@@ -79,6 +79,10 @@ fn tests() -> Vec<Trial> {
             a_stopped_process_is_stopped_for_that_long,
         ),
         test(
+            "a_wait_that_goes_on_after_a_stop_keeps_its_name",
+            a_wait_that_goes_on_after_a_stop_keeps_its_name,
+        ),
+        test(
             "a_stolen_cpu_is_preemption_by_the_thief",
             a_stolen_cpu_is_preemption_by_the_thief,
         ),
@@ -237,6 +241,25 @@ fn a_stopped_process_is_stopped_for_that_long() {
             "{length} ns, stopped for {outside:?}"
         );
     }
+}
+
+fn a_wait_that_goes_on_after_a_stop_keeps_its_name() {
+    let run = run("interrupted", Options::default(), |pid, line| {
+        let Line::Figure(..) = line else { return };
+        let target = Pid::from_raw(pid.cast_signed());
+        thread::sleep(Duration::from_millis(200));
+        kill(target, Signal::SIGSTOP).unwrap();
+        thread::sleep(Duration::from_millis(200));
+        kill(target, Signal::SIGCONT).unwrap();
+    });
+    let planted = &run.planted[0];
+    run.find(planted);
+    let kinds: Vec<&str> = run
+        .events_during(planted)
+        .filter(|event| event.length_ns() > 100_000_000)
+        .map(|event| event.name.as_str())
+        .collect();
+    assert_eq!(kinds, ["futex", "stopped", "futex"]);
 }
 
 fn a_stolen_cpu_is_preemption_by_the_thief() {

@@ -67,6 +67,7 @@ pub fn main(scenario: &str) {
         "mprotect" => mprotect(),
         "touch" => touch(),
         "futex" => futex(),
+        "interrupted" => interrupted(),
         "waits" => waits(),
         "stopped" => stopped(),
         "stolen" => stolen(),
@@ -134,6 +135,14 @@ fn futex() {
             drop(held);
             barrier.wait();
         }
+    });
+}
+
+/// Waits for another thread with a limit of time, and is stopped meanwhile.
+fn interrupted() {
+    say(&Line::Figure("waiting".to_owned(), 0));
+    planted("futex", 0, || {
+        thread::park_timeout(Duration::from_millis(900));
     });
 }
 
