@@ -7,11 +7,17 @@
 //! | module | what |
 //! |---|---|
 //! | [`catalogue`] | every series in words |
+//! | [`export`] | the exporter: Prometheus text and native histograms over HTTP |
 //! | [`live`] | the live view: screen, plain table, JSON lines |
 //! | [`stop`] | the flag that asks a session to end, and the signals that raise it |
+//! | [`target_choice`] | which process: by number, name or systemd unit |
 //! | [`tick`] | what is seen in an interval |
 
 pub mod catalogue;
+#[cfg(target_os = "linux")]
+pub mod export;
 pub mod live;
 pub mod stop;
+#[cfg(target_os = "linux")]
+pub mod target_choice;
 pub mod tick;
