@@ -15,6 +15,8 @@ pub mod binary;
 mod calibration;
 pub mod catalogue;
 #[cfg(target_os = "linux")]
+pub mod export;
+#[cfg(target_os = "linux")]
 pub mod host;
 #[cfg(target_os = "linux")]
 mod layout;
@@ -32,6 +34,8 @@ pub mod stacks;
 pub mod stop;
 #[cfg(target_os = "linux")]
 mod system_calls;
+#[cfg(target_os = "linux")]
+pub mod target_choice;
 pub mod tick;
 #[cfg(target_os = "linux")]
 mod user_probes;
