@@ -72,6 +72,9 @@ pub struct DemoArguments {
     /// Decodes orders on one core and settles them on another; needs two cores a worker.
     #[arg(long)]
     pub handoff: bool,
+    /// Does not trace the kernel's pauses, which is done along with the runs if this is root.
+    #[arg(long)]
+    pub no_trace: bool,
     /// Where recordings and report go; must not exist, or be empty [default: tailcut-demo/TIME].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

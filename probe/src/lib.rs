@@ -46,3 +46,9 @@ pub use layout::LayoutError;
 pub use programs::ProgramsError;
 #[cfg(target_os = "linux")]
 pub use session::{Options, Session, SessionError};
+
+/// `CLOCK_MONOTONIC`, in nanoseconds: what all times in ticks and recordings are.
+#[cfg(target_os = "linux")]
+pub fn now_ns() -> u64 {
+    session::usage::now()
+}
