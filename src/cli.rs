@@ -20,6 +20,8 @@ pub enum Command {
     Demo(DemoArguments),
     /// Records allocator calls and pauses of a live process, by eBPF.
     Record(RecordArguments),
+    /// Shows allocator calls and pauses of a live process while they happen.
+    Top(TopArguments),
     /// Makes a report of recordings: a self-contained page, Markdown, or JSON.
     Report(ReportArguments),
     /// Says what can be traced on this host, what is missing, and the command that mends it.
@@ -70,6 +72,9 @@ pub struct DemoArguments {
     /// Decodes orders on one core and settles them on another; needs two cores a worker.
     #[arg(long)]
     pub handoff: bool,
+    /// Does not trace the kernel's pauses, which is done along with the runs if this is root.
+    #[arg(long)]
+    pub no_trace: bool,
     /// Where recordings and report go; must not exist, or be empty [default: tailcut-demo/TIME].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -89,6 +94,19 @@ pub enum AllocatorChoice {
     Mimalloc,
     /// All three.
     All,
+}
+
+/// Which process.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct TargetArguments {
+    /// The process to trace.
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// The process of this name or executable; `*` stands for anything. More than one is an error
+    /// that lists them.
+    #[arg(short, long, value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// What the commands that trace have in common.
@@ -126,15 +144,8 @@ Ctrl-C ends a recording in order.";
 #[derive(Debug, Args)]
 #[command(after_help = RECORD_EXAMPLES)]
 pub struct RecordArguments {
-    /// The process to trace.
-    #[arg(
-        short,
-        long,
-        value_name = "PID",
-        required_unless_present = "program",
-        conflicts_with = "program"
-    )]
-    pub pid: Option<u32>,
+    #[command(flatten)]
+    pub target: TargetArguments,
     /// How long [default: until it ends, or Ctrl-C].
     #[arg(short, long, value_name = "TIME", value_parser = seconds_or_duration)]
     pub duration: Option<Nanos>,
@@ -143,12 +154,50 @@ pub struct RecordArguments {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub trace: TraceArguments,
+    /// What the flame graph's widths mean: time, count or bytes. Needs --stacks.
+    #[arg(long, default_value = "time", value_name = "WEIGHT")]
+    pub flame_graph: FlameGraphBy,
     /// Prints one JSON object, and only that, on standard output.
     #[arg(long)]
     pub json: bool,
     /// A program to start and trace, with its arguments.
-    #[arg(last = true, value_name = "COMMAND")]
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "name"])]
     pub program: Vec<String>,
+}
+
+/// What a flame graph's widths mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FlameGraphBy {
+    /// Time in slow events.
+    Time,
+    /// Number of slow events.
+    Count,
+    /// Bytes that they were about.
+    Bytes,
+}
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  sudo tailcut top -p 4711                         pauses, live; q leaves, ? explains the keys
+  sudo tailcut top -n redis-server --series default,malloc,free
+  sudo tailcut top -p 4711 --once                  one table of text after one second
+  sudo tailcut top -p 4711 --json | jq .series     one JSON object a second
+
+Exit status: 0 left, or the target ended; 1 failed; 2 bad arguments.";
+
+#[derive(Debug, Args)]
+#[command(after_help = TOP_EXAMPLES)]
+pub struct TopArguments {
+    #[command(flatten)]
+    pub target: TargetArguments,
+    #[command(flatten)]
+    pub trace: TraceArguments,
+    /// Prints one table after one second, and ends.
+    #[arg(long, conflicts_with = "json")]
+    pub once: bool,
+    /// Prints one JSON object a second, each on a line of its own.
+    #[arg(long)]
+    pub json: bool,
 }
 
 const REPORT_EXAMPLES: &str = "\

@@ -15,6 +15,8 @@ pub mod binary;
 mod calibration;
 pub mod catalogue;
 #[cfg(target_os = "linux")]
+pub mod export;
+#[cfg(target_os = "linux")]
 pub mod host;
 #[cfg(target_os = "linux")]
 mod layout;
@@ -32,6 +34,8 @@ pub mod stacks;
 pub mod stop;
 #[cfg(target_os = "linux")]
 mod system_calls;
+#[cfg(target_os = "linux")]
+pub mod target_choice;
 pub mod tick;
 #[cfg(target_os = "linux")]
 mod user_probes;
@@ -42,3 +46,9 @@ pub use layout::LayoutError;
 pub use programs::ProgramsError;
 #[cfg(target_os = "linux")]
 pub use session::{Options, Session, SessionError};
+
+/// `CLOCK_MONOTONIC`, in nanoseconds: what all times in ticks and recordings are.
+#[cfg(target_os = "linux")]
+pub fn now_ns() -> u64 {
+    session::usage::now()
+}

@@ -214,6 +214,17 @@ impl Recorder {
             .collect();
     }
 
+    /// Replaces what is said of the target, of floors and of what was left out: some of it is known
+    /// only after a while.
+    pub fn now_about(&mut self, about: About) {
+        self.meta.target = Target {
+            threads: self.meta.target.threads,
+            ..about.target
+        };
+        self.meta.floor = about.floor;
+        self.meta.left_out = about.left_out;
+    }
+
     /// Nanoseconds recorded so far.
     pub fn length_ns(&self) -> u64 {
         self.meta.end_ns - self.meta.start_ns

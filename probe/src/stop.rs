@@ -13,7 +13,11 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// A request to end, shared by all its clones.
 #[derive(Debug, Clone, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    /// Another's request counts as well.
+    also: Option<Box<Stop>>,
+}
 
 impl Stop {
     /// One that only [`Stop::set`] raises.
@@ -29,7 +33,7 @@ impl Stop {
     pub fn on_signals() -> io::Result<Stop> {
         let stop = Stop::new();
         for signal in [SIGINT, SIGTERM, SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(&stop.0))?;
+            signal_hook::flag::register(signal, Arc::clone(&stop.flag))?;
         }
         Ok(stop)
     }
@@ -37,12 +41,21 @@ impl Stop {
     /// Whether to end.
     pub fn is_set(&self) -> bool {
         // Nothing else is read on its account.
-        self.0.load(Ordering::Relaxed)
+        self.flag.load(Ordering::Relaxed) || self.also.as_ref().is_some_and(|also| also.is_set())
+    }
+
+    /// One that is set when either is; setting it sets `other`.
+    #[must_use]
+    pub fn joined(&self, other: &Stop) -> Stop {
+        Stop {
+            flag: Arc::clone(&other.flag),
+            also: Some(Box::new(self.clone())),
+        }
     }
 
     /// Asks to end.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
     }
 }
 

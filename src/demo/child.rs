@@ -10,14 +10,17 @@ use super::order::{Answer, Order, Task};
 use crate::allocator::{ALLOCATOR_VARIABLE, COUNT_VARIABLE};
 use crate::interrupt::Interrupt;
 
-/// Runs `order` in a new process on its allocator and shows every answer to `on_answer`, the last
-/// one excepted, which is returned. A [`Answer::Failed`] becomes an error.
+/// Runs `order` in a new process on its allocator. Tells its process number to `on_start`, and every
+/// answer to `on_answer`, the last one excepted, which is returned. A [`Answer::Failed`] becomes an
+/// error.
 pub fn run(
     order: &Order,
     interrupt: &Interrupt,
+    on_start: impl FnOnce(u32),
     mut on_answer: impl FnMut(&Answer),
 ) -> Result<Answer> {
     let mut child = start(order)?;
+    on_start(child.id());
     interrupt
         .child
         .store(child.id().cast_signed(), Ordering::SeqCst);

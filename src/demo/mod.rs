@@ -7,6 +7,7 @@
 mod child;
 mod order;
 mod progress;
+mod traced;
 mod variant_run;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use tailcut_report::{Report, Table as Figures};
 
 use self::order::{Answer, Order, Task, Variant};
 use self::progress::Progress;
+use self::traced::Traced;
 use crate::allocator::Allocator;
 use crate::cli::{AllocatorChoice, DemoArguments};
 use crate::interrupt::Interrupt;
@@ -101,6 +103,8 @@ struct Session {
     variants: Vec<Variant>,
     /// Every run is this one, but for its variant and task.
     template: Order,
+    /// Why runs are not traced, if they are not.
+    untraced: Option<String>,
 }
 
 impl Session {
@@ -135,7 +139,11 @@ impl Session {
                 .chain(std::env::args().skip(1))
                 .collect(),
         };
-        Ok(Session { variants, template })
+        Ok(Session {
+            variants,
+            template,
+            untraced: untraced(arguments),
+        })
     }
 
     /// Refuses, before anything starts, what could not be run.
@@ -165,11 +173,11 @@ impl Session {
         } else {
             ""
         };
-        let root = if nix::unistd::geteuid().is_root() {
-            "All figures come from inside the process; tracing the kernel's pauses is not part of this version."
-        } else {
-            "No privileges needed: all figures come from inside the process. (Root would add tracing of the \
-             kernel's pauses, which is not part of this version.)"
+        let root = match &self.untraced {
+            None => {
+                "The kernel's pauses are traced along, by eBPF (tailcut record's default series)."
+            }
+            Some(reason) => reason,
         };
         format!(
             "{rate} orders/s, settled {window} at a time, {workers} worker{}; {} runs of {} s, A B B A, recorded in {}\n{cores}{root}",
@@ -178,6 +186,21 @@ impl Session {
             duration_ns / 1_000_000_000,
             out.display()
         )
+    }
+
+    /// A run without pauses is still a run: what went wrong with the probe is told, and recorded.
+    fn end_trace(&self, traced: Option<Traced>, dir: &Path) {
+        let reason = match (traced.map(Traced::end), &self.untraced) {
+            (Some(Ok(())), _) => return,
+            (Some(Err(error)), _) => format!("pauses were not traced: {error:#}"),
+            (None, Some(reason)) => reason.clone(),
+            (None, None) => "pauses were not traced: the probe could not be started".to_owned(),
+        };
+        if self.untraced.is_none() {
+            eprintln!("{reason}");
+        }
+        // If the folder cannot be written, the run has said so already.
+        let _ = traced::leave_out(dir, &reason);
     }
 
     fn measure(&self, out: &Path, interrupt: &Interrupt) -> Result<Ended> {
@@ -202,7 +225,7 @@ impl Session {
                 ..self.template.clone()
             };
             progress.counting(&order);
-            match child::run(&order, interrupt, |_| {}) {
+            match child::run(&order, interrupt, |_| {}, |_| {}) {
                 Ok(Answer::Counted(counted)) => allocations.push(Some(counted)),
                 Err(_) if interrupt.requested() => return Ok(Ended::AllRuns),
                 Ok(other) => bail!("a counting run answered {other:?}"),
@@ -220,7 +243,7 @@ impl Session {
         for (sequence, (run, (index, variant))) in turns.enumerate() {
             let dir = out.join(format!("{sequence:02}-{}-{run}", variant.key()));
             let task = Task::Measure {
-                dir,
+                dir: dir.clone(),
                 run,
                 sequence: sequence as u32,
                 allocations: allocations[index].clone(),
@@ -231,11 +254,25 @@ impl Session {
                 ..self.template.clone()
             };
             progress.begin(&order);
-            let answer = child::run(&order, interrupt, |answer| {
-                if let Answer::Second(second) = answer {
-                    progress.second(&order, second);
-                }
-            });
+            let mut traced = None;
+            let answer = child::run(
+                &order,
+                interrupt,
+                |pid| {
+                    traced = self
+                        .untraced
+                        .is_none()
+                        .then(|| Traced::start(pid, &dir))
+                        .transpose()
+                        .unwrap_or(None);
+                },
+                |answer| {
+                    if let Answer::Second(second) = answer {
+                        progress.second(&order, second);
+                    }
+                },
+            );
+            self.end_trace(traced, &dir);
             let answer = match answer {
                 Err(_) if interrupt.requested() => return Ok(Ended::AllRuns),
                 answer => answer?,
@@ -268,6 +305,21 @@ impl Session {
         }
         Ok(Ended::AllRuns)
     }
+}
+
+/// Why runs are not traced: nothing is wrong, but the report should say so.
+fn untraced(arguments: &DemoArguments) -> Option<String> {
+    if arguments.no_trace {
+        return Some("pauses were not traced: --no-trace".to_owned());
+    }
+    if !nix::unistd::geteuid().is_root() {
+        return Some(
+            "pauses were not traced: that needs root (sudo tailcut demo). All other figures come from inside the \
+             process and are complete"
+                .to_owned(),
+        );
+    }
+    None
 }
 
 /// Reads the recordings back, writes the page, prints the result.
@@ -309,6 +361,9 @@ fn print_results(report: &Report) {
     println!("{}\n", as_text(&report.table()));
     if let Some(comparison) = report.comparison_table() {
         println!("{}\n", as_text(&comparison));
+    }
+    if let Some(pauses) = report.pause_table() {
+        println!("{}\n", as_text(&pauses));
     }
     println!("{}", report.verdict().sentence);
     for note in &report.verdict().notes {

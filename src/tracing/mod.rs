@@ -3,6 +3,9 @@
 mod launch;
 mod record;
 mod show;
+mod target;
+mod top;
 
 pub use self::launch::run_traced;
-pub use self::record::record;
+pub use self::record::{about, record};
+pub use self::top::top;

@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tailcut_probe::record::{About, Recorder};
+use tailcut_probe::stacks::WeightKind;
 use tailcut_probe::{Options, Session};
 
 use super::launch::Waiting;
 use super::show::Totals;
-use crate::cli::{RecordArguments, TraceArguments};
+use super::target;
+use crate::cli::{FlameGraphBy, RecordArguments, TraceArguments};
 use crate::interrupt::Interrupt;
 use crate::output;
 
@@ -42,21 +44,12 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
         [] => None,
         program => Some(Waiting::start(program)?),
     };
-    let pid = match (&waiting, arguments.pid) {
-        (Some(waiting), _) => waiting.pid(),
-        (None, Some(pid)) => pid,
-        (None, None) => unreachable!("clap asks for one of them"),
+    let pid = match &waiting {
+        Some(waiting) => waiting.pid(),
+        None => target::find(&arguments.target)?,
     };
     let mut session = Session::attach(pid, options(&arguments.trace))?;
-    let about = About {
-        tool: format!("tailcut {}", env!("CARGO_PKG_VERSION")),
-        command: std::iter::once("tailcut".to_owned())
-            .chain(std::env::args().skip(1))
-            .collect(),
-        host: tailcut_loadgen::describe_host(&session.target().allocators.join(", ")),
-        left_out: session.left_out().to_vec(),
-        ..session.about()
-    };
+    let about = about(&session);
     let name = about.target.name.clone();
     let mut recorder = Recorder::create(
         out,
@@ -87,6 +80,8 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
         &interrupt,
     );
     let stacks = session.take_stacks();
+    recorder.now_about(session.about());
+    let drawn = draw(arguments, &mut session, out);
     drop(session);
     let (partial, failure) = match ended {
         Ok(()) => (None, None),
@@ -96,6 +91,7 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
         .finish(partial, &stacks)
         .context("the recording could not be ended in order, and is read as partial");
     end(child);
+    drawn?;
     if let Some(failure) = failure {
         return Err(failure);
     }
@@ -111,6 +107,44 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// With stacks comes a flame graph, and what it was drawn from.
+fn draw(arguments: &RecordArguments, session: &mut Session, out: &Path) -> Result<()> {
+    if !arguments.trace.stacks {
+        return Ok(());
+    }
+    let by = match arguments.flame_graph {
+        FlameGraphBy::Time => WeightKind::Time,
+        FlameGraphBy::Count => WeightKind::Count,
+        FlameGraphBy::Bytes => WeightKind::Bytes,
+    };
+    match session.flame_graph(by) {
+        Ok((folded, picture)) => {
+            let mut text = folded.join("\n");
+            text.push('\n');
+            output::write_whole(&out.join("stacks.folded"), &text)?;
+            output::write_whole(
+                &out.join("flamegraph.svg"),
+                &String::from_utf8_lossy(&picture),
+            )?;
+            eprintln!("flame graph: {}", out.join("flamegraph.svg").display());
+        }
+        Err(error) => eprintln!("no flame graph: {error}"),
+    }
+    Ok(())
+}
+
+/// What a recording says about itself.
+pub fn about(session: &Session) -> About {
+    About {
+        tool: format!("tailcut {}", env!("CARGO_PKG_VERSION")),
+        command: std::iter::once("tailcut".to_owned())
+            .chain(std::env::args().skip(1))
+            .collect(),
+        host: tailcut_loadgen::describe_host(&session.target().allocators.join(", ")),
+        ..session.about()
+    }
 }
 
 /// What the command line says, as a session wants it.

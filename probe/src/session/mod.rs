@@ -13,6 +13,7 @@ mod incoming;
 mod lives;
 mod names;
 mod options;
+mod source;
 pub(crate) mod usage;
 mod user_sites;
 mod windows;
@@ -45,7 +46,7 @@ use crate::stacks::{StacksError, WeightKind};
 use crate::system_calls;
 use crate::tick::{CallSite, Cost, SeriesTick, SlowEvent, Tick, Window};
 use crate::user_probes::{UserProbesError, UserPrograms};
-use tailcut_report::recording::{StackTable, Target};
+use tailcut_report::recording::{FloorEntry, StackTable, Target};
 
 /// Why a session cannot begin, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +98,8 @@ pub struct Session {
     deadline: Instant,
     before: Readings,
     ended: bool,
+    /// When to look at the target's code again.
+    look_again_at: Option<Instant>,
     accounting: Accounting,
     calibration: Calibrating,
     names: Option<Names>,
@@ -129,31 +132,18 @@ impl Session {
             long_running_ns: options.long_running.as_nanos() as u64,
             lifetime_mask: options.lifetime_fraction.next_power_of_two() - 1,
         })?;
+        let serves_sites = |group: Group| group.is_windowed() || group == Group::Pool;
+        let user = if options.series.iter().any(serves_sites) {
+            Some(programs.user_programs()?)
+        } else {
+            None
+        };
         let sites = UserSites::of(&survey, &options.series, &costs);
         let mut left_out = sites.left_out.clone();
-        let user = if sites.planned.is_empty() {
-            None
-        } else {
-            Some(programs.user_programs()?)
-        };
-        for planned in &sites.planned {
-            programs.set_site(planned.at.cookie as u32, planned.site)?;
-        }
-        let series = series_of(&options, &sites);
-        for (series, _) in &series {
-            programs.set_threshold(series.number, options.threshold_of(series))?;
-        }
+        let (series, windows) = prepare(&mut programs, pid, &options, sites)?;
         let records = programs.take_records()?;
         let attached = Attached::attach(&mut programs, &options.series)?;
         left_out.extend(attached.left_out.iter().cloned());
-        let (calls, probes) = sites
-            .planned
-            .into_iter()
-            .partition(|planned| planned.group.is_windowed());
-        let windows = [
-            Windows::new("allocator calls".to_owned(), pid, options.budget, calls),
-            Windows::new("static probes".to_owned(), pid, options.budget, probes),
-        ];
         let calibration = Calibrating::start(windows.iter().any(|one| !one.is_empty()));
         // Without names a session is still worth having.
         let names = match Names::new(pid) {
@@ -188,6 +178,7 @@ impl Session {
             since_ns: usage::now(),
             before,
             ended: false,
+            look_again_at: None,
             accounting: Accounting::new(),
             calibration,
             names,
@@ -221,8 +212,41 @@ impl Session {
         About {
             target: self.target.clone(),
             left_out: self.left_out.clone(),
+            floor: self.floor_entries(),
             ..About::default()
         }
+    }
+
+    /// What hits of probe sites cost here, and what the shortest call seems to take.
+    fn floor_entries(&self) -> Vec<FloorEntry> {
+        let Some(measured) = self.calibration.measured() else {
+            return Vec::new();
+        };
+        let entry = |site: &str, ns: u64| FloorEntry {
+            site: site.to_owned(),
+            ns,
+        };
+        vec![
+            entry("a hit that is called", u64::from(measured.hits.called)),
+            entry("a hit that is emulated", u64::from(measured.hits.emulated)),
+            entry(
+                "a hit that is single-stepped",
+                u64::from(measured.hits.single_stepped),
+            ),
+            entry(
+                "the return of a call",
+                u64::from(measured.hits.return_probe),
+            ),
+            entry("an empty function, entry called", measured.floors.called),
+            entry(
+                "an empty function, entry emulated",
+                measured.floors.emulated,
+            ),
+            entry(
+                "an empty function, entry single-stepped",
+                measured.floors.single_stepped,
+            ),
+        ]
     }
 
     /// The stacks of all events so far, by the numbers that events refer to.
@@ -267,33 +291,76 @@ impl Session {
         if self.ended {
             return Ok(None);
         }
-        loop {
-            let now = Instant::now();
-            if now >= self.deadline || stop.load(Ordering::Relaxed) {
-                break;
-            }
+        while !self.is_over() && !stop.load(Ordering::Relaxed) {
             // Woken by a signal, `stop` may be set before the wait begins: so it is a short one.
-            let mut wake = self.deadline.min(now + Duration::from_millis(100));
-            for windows in &self.windows {
-                wake = windows.next_step().map_or(wake, |next| wake.min(next));
-            }
-            let gone = self.wait(wake.saturating_duration_since(now))?;
-            self.take_records();
-            self.step()?;
-            if gone {
-                self.ended = true;
-                break;
-            }
+            self.watch(Duration::from_millis(100))?;
         }
+        self.end_interval().map(Some)
+    }
+
+    /// Whether the current interval, or the target, has come to its end.
+    fn is_over(&self) -> bool {
+        self.ended || Instant::now() >= self.deadline
+    }
+
+    /// Takes what comes for a while, or until the interval is over.
+    fn watch(&mut self, patience: Duration) -> Result<(), SessionError> {
+        let now = Instant::now();
+        let mut wake = self.deadline.min(now + patience);
+        for windows in &self.windows {
+            wake = windows.next_step().map_or(wake, |next| wake.min(next));
+        }
+        self.ended |= self.wait(wake.saturating_duration_since(now))?;
+        self.take_records();
+        self.step()
+    }
+
+    fn end_interval(&mut self) -> Result<Tick, SessionError> {
         self.take_records();
         let tick = self.tick()?;
         // A late reader gets a longer interval, not a burst of short ones.
         self.deadline = (self.deadline + self.options.interval).max(Instant::now());
-        Ok(Some(tick))
+        Ok(tick)
+    }
+
+    /// The target executes another program: its code is looked at once more, as soon as its
+    /// libraries have been loaded.
+    fn look_again(&mut self) -> Result<(), SessionError> {
+        const UNTIL_LOADED: Duration = Duration::from_millis(200);
+        if std::mem::take(&mut self.lives.executed) {
+            self.look_again_at = Some(Instant::now() + UNTIL_LOADED);
+        }
+        if self.look_again_at.is_none_or(|at| Instant::now() < at) {
+            return Ok(());
+        }
+        self.look_again_at = None;
+        let costs = match self.calibration.measured() {
+            Some(measured) => measured.hits,
+            None => HitCosts::default(),
+        };
+        let survey = match survey_with(self.pid, KernelRules::running(), &costs) {
+            Ok(survey) => survey,
+            // It ended: that is noticed elsewhere.
+            Err(_) => return Ok(()),
+        };
+        if let Some(names) = &mut self.names {
+            names.refresh();
+        }
+        let sites = UserSites::of(&survey, &self.options.series, &costs);
+        self.left_out = sites.left_out.clone();
+        self.left_out.extend(self.attached.left_out.iter().cloned());
+        self.target = target_of(&survey);
+        // What is attached to the old program's files goes first: sites get its numbers.
+        for windows in &mut self.windows {
+            *windows = Windows::new(String::new(), self.pid, self.options.budget, Vec::new());
+        }
+        (self.series, self.windows) = prepare(&mut self.programs, self.pid, &self.options, sites)?;
+        Ok(())
     }
 
     /// Opens and closes windows.
     fn step(&mut self) -> Result<(), SessionError> {
+        self.look_again()?;
         self.accounting.step(&self.programs);
         if let Some(measured) = self.calibration.step() {
             self.accounting.empty_ns = measured.empty_program_ns;
@@ -389,22 +456,27 @@ impl Session {
         let mut callers = self.programs.callers()?;
         callers.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.calls));
         callers.truncate(MOST);
-        let sites = callers.into_iter().map(|(key, totals)| {
-            let series = self
-                .series
-                .iter()
-                .find(|(series, _)| series.number == key.series)
-                .map_or_else(|| "lifetime".to_owned(), |(_, name)| name.clone());
-            CallSite {
-                series,
-                address: key.caller,
-                symbol: names.of_return_address(key.caller),
-                calls: totals.calls,
-                bytes: totals.bytes,
-                total_ns: totals.total_ns,
-                mean_lifetime_ns: totals.lifetime_ns.checked_div(totals.lifetimes),
-            }
-        });
+        let addresses: Vec<u64> = callers.iter().map(|(key, _)| key.caller).collect();
+        let symbols = names.of_return_addresses(&addresses);
+        let sites = callers
+            .into_iter()
+            .zip(symbols)
+            .map(|((key, totals), symbol)| {
+                let series = self
+                    .series
+                    .iter()
+                    .find(|(series, _)| series.number == key.series)
+                    .map_or_else(|| "lifetime".to_owned(), |(_, name)| name.clone());
+                CallSite {
+                    series,
+                    address: key.caller,
+                    symbol,
+                    calls: totals.calls,
+                    bytes: totals.bytes,
+                    total_ns: totals.total_ns,
+                    mean_lifetime_ns: totals.lifetime_ns.checked_div(totals.lifetimes),
+                }
+            });
         Ok(sites.collect())
     }
 
@@ -454,9 +526,6 @@ impl Session {
         }
         if let Some(names) = &mut self.names {
             names.forget_waiting();
-            if std::mem::take(&mut self.lives.executed) {
-                names.refresh();
-            }
         }
         let call_sites = self.call_sites()?;
         let mut events = std::mem::take(&mut self.events);
@@ -497,6 +566,35 @@ impl Session {
         self.since_ns = now;
         Ok(tick)
     }
+}
+
+/// Tells the programs of the sites and thresholds; gives the series and the windows.
+#[allow(
+    clippy::type_complexity,
+    reason = "both belong to the session and to nobody else"
+)]
+fn prepare(
+    programs: &mut Programs,
+    pid: u32,
+    options: &Options,
+    sites: UserSites,
+) -> Result<(Vec<(Series, String)>, [Windows; 2]), ProgramsError> {
+    for planned in &sites.planned {
+        programs.set_site(planned.at.cookie as u32, planned.site)?;
+    }
+    let series = series_of(options, &sites);
+    for (series, _) in &series {
+        programs.set_threshold(series.number, options.threshold_of(series))?;
+    }
+    let (calls, probes) = sites
+        .planned
+        .into_iter()
+        .partition(|planned| planned.group.is_windowed());
+    let windows = [
+        Windows::new("allocator calls".to_owned(), pid, options.budget, calls),
+        Windows::new("static probes".to_owned(), pid, options.budget, probes),
+    ];
+    Ok((series, windows))
 }
 
 /// The series that have a hook, with their names.

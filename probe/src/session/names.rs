@@ -77,47 +77,49 @@ impl Names {
         self.waiting.clear();
     }
 
-    /// The function that the return address `address` lies in.
-    pub fn of_return_address(&mut self, address: u64) -> String {
-        if let Some(name) = self.known.get(&address) {
-            return name.clone();
+    /// The functions that return addresses lie in. All at once, since a file is parsed for each
+    /// batch of places in it, not for each place.
+    pub fn of_return_addresses(&mut self, addresses: &[u64]) -> Vec<String> {
+        if self.known.len() >= MOST_NAMES {
+            self.known.clear();
         }
-        let location = self.unwinder.locate(address.wrapping_sub(1));
-        let frames = self.symbolizer.frames(location);
-        let name = match frames
+        let new: Vec<(u64, Location)> = addresses
             .iter()
-            .find(|frame| !frame.inlined)
-            .or(frames.first())
-        {
+            .filter(|address| !self.known.contains_key(address))
+            // The instruction before is the call.
+            .map(|address| (*address, self.unwinder.locate(address.wrapping_sub(1))))
+            .collect();
+        let locations: Vec<Location> = new.iter().map(|(_, location)| *location).collect();
+        self.symbolizer.resolve(&locations);
+        for (address, location) in new {
+            // What lies nowhere now may be in a library that is known after the next refresh.
+            if location != Location::Unmapped {
+                let name = self.name_of(location, address);
+                self.known.insert(address, name);
+            }
+        }
+        let name = |address: &u64| match self.known.get(address) {
+            Some(name) => name.clone(),
+            None => format!("{address:#x}"),
+        };
+        addresses.iter().map(name).collect()
+    }
+
+    fn name_of(&mut self, location: Location, address: u64) -> String {
+        let frames = self.symbolizer.frames(location);
+        let outermost = frames.iter().find(|frame| !frame.inlined);
+        match outermost.or(frames.first()) {
             Some(frame) => {
                 let module = frame.module.rsplit('/').next().unwrap_or_default();
                 format!("{} ({module})", frame.name)
             }
             None => format!("{address:#x}"),
-        };
-        if self.known.len() >= MOST_NAMES {
-            self.known.clear();
         }
-        // What lies nowhere now may be in a library that is known after the next refresh.
-        if location != Location::Unmapped {
-            self.known.insert(address, name.clone());
-        }
-        name
     }
 
     /// All stacks so far, as a recording holds them.
     pub fn table(&mut self) -> recording::StackTable {
-        let stacks = self.profile.symbolized(&mut self.symbolizer);
-        recording::StackTable {
-            stacks: stacks
-                .stacks
-                .iter()
-                .map(|stack| recording::Stack {
-                    id: stack.id,
-                    frames: stack.frames.iter().map(|frame| recorded(frame)).collect(),
-                })
-                .collect(),
-        }
+        self.profile.symbolized(&mut self.symbolizer).recorded()
     }
 
     /// All stacks so far, folded, and as a flame graph: SVG.
@@ -127,15 +129,5 @@ impl Names {
         let mut picture = Vec::new();
         FlameGraph::new("Slow events", kind).write(&folded, &mut picture)?;
         Ok((folded, picture))
-    }
-}
-
-fn recorded(frame: &crate::stacks::Frame) -> recording::Frame {
-    recording::Frame {
-        name: frame.name.to_string(),
-        module: frame.module.to_string(),
-        file: frame.file.as_ref().map(ToString::to_string),
-        line: frame.line,
-        inlined: frame.inlined,
     }
 }

@@ -231,9 +231,7 @@ pub enum ChoiceError {
         pid: u32,
     },
     /// No process is what was asked for.
-    #[error(
-        "no process runs under {what}; `ps -e` lists those there are, --pid takes a number"
-    )]
+    #[error("no process runs under {what}; `ps -e` lists those there are, --pid takes a number")]
     NobodyMatches {
         /// What was asked for.
         what: String,

@@ -1,0 +1,91 @@
+//! The probe beside a run: pauses go into the folder that the run itself writes its latencies to.
+//!
+//! The two never talk: the probe looks at the run's process from outside, as it would at anybody's.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use tailcut_probe::record::{About, Recorder};
+use tailcut_probe::{Options, Session};
+
+use crate::tracing::about;
+
+/// How long a run may take until it has begun its recording.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A probe on a thread of its own.
+pub struct Traced {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<()>>,
+}
+
+impl Traced {
+    /// Traces process `pid`, which will write its recording into `dir`.
+    pub fn start(pid: u32, dir: &Path) -> Result<Traced> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (flag, dir) = (Arc::clone(&stop), dir.to_path_buf());
+        let thread = std::thread::Builder::new()
+            .name("probe".to_owned())
+            .spawn(move || trace(pid, &dir, &flag))
+            .context("cannot start a thread for the probe")?;
+        Ok(Traced { stop, thread })
+    }
+
+    /// Ends the tracing, if the process has not ended it.
+    pub fn end(self) -> Result<()> {
+        self.stop.store(true, Ordering::Relaxed);
+        match self.thread.join() {
+            Ok(result) => result,
+            Err(_) => bail!("the probe's thread panicked"),
+        }
+    }
+}
+
+/// Says in the recording in `dir` why there are no pauses in it.
+pub fn leave_out(dir: &Path, reason: &str) -> Result<()> {
+    let about = About {
+        left_out: vec![reason.to_owned()],
+        ..About::default()
+    };
+    let recorder = Recorder::create(dir, false, about, 0, tailcut_probe::now_ns())?;
+    recorder.finish(None, &Default::default())?;
+    Ok(())
+}
+
+fn trace(pid: u32, dir: &PathBuf, stop: &AtomicBool) -> Result<()> {
+    let options = Options::default();
+    let threshold_ns = options.threshold.as_nanos() as u64;
+    let mut session = Session::attach(pid, options)?;
+    // Its folder belongs to the run, which expects to find it empty.
+    let since = Instant::now();
+    while !dir.join("meta.json").exists() {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if since.elapsed() > PATIENCE {
+            bail!("the run began no recording in {}", dir.display());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut recorder = Recorder::create(
+        dir,
+        false,
+        about(&session),
+        threshold_ns,
+        session.interval_start_ns(),
+    )?;
+    while let Some(tick) = session.next(stop)? {
+        recorder.tick(&tick)?;
+        if tick.ended || stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
+    let stacks = session.take_stacks();
+    recorder.now_about(session.about());
+    recorder.finish(None, &stacks)?;
+    Ok(())
+}
