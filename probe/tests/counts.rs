@@ -3,9 +3,6 @@
 //! Counts must be exact where the probes stood all the time, for each allocator that can be preloaded;
 //! where they stood in windows, what they saw scaled up must come near. Latencies are compared where
 //! they are far longer than what either tracer adds to them.
-//!
-//! A program gets a copy of each library that bpftrace is to probe, since its probes are in the
-//! library's file and all that run it are hit.
 
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
@@ -18,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::bpftrace::{self, Bpftrace};
-use common::{Seen, Talker};
+use common::{OwnLibrary, Seen, Talker};
 use tailcut_probe::{Options, Session};
 use tempfile::TempDir;
 
@@ -35,10 +32,11 @@ struct Calls {
     free: u64,
     je_malloc: u64,
     _folder: TempDir,
+    _library: OwnLibrary,
 }
 
 impl Calls {
-    fn start(arguments: &[&str], preload: Option<&Path>) -> Calls {
+    fn start(arguments: &[&str], preload: Option<&str>) -> Calls {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("calls");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/calls.c");
@@ -50,12 +48,10 @@ impl Calls {
         assert!(built.success());
         let mut command = Command::new(&path);
         command.args(arguments);
-        let library = preload.unwrap_or(Path::new(C_LIBRARY));
-        let copy = folder.path().join(library.file_name().unwrap());
-        std::fs::copy(library, &copy).unwrap();
+        let library = OwnLibrary::copy(preload.unwrap_or(C_LIBRARY));
         match preload {
-            Some(_) => command.env("LD_PRELOAD", &copy),
-            None => command.env("LD_LIBRARY_PATH", folder.path()),
+            Some(_) => command.env("LD_PRELOAD", library.path()),
+            None => command.env("LD_LIBRARY_PATH", library.folder()),
         };
         let mut talker = Talker::start(&mut command);
         let addresses: Vec<u64> = talker
@@ -71,6 +67,7 @@ impl Calls {
             free: addresses[1],
             je_malloc: addresses[2],
             _folder: folder,
+            _library: library,
         }
     }
 
@@ -148,12 +145,11 @@ fn account(text: &str) -> Vec<(&str, u64, u64)> {
 }
 
 fn known_calls(preload: Option<&str>, family: &str) {
-    let preload = preload.map(Path::new);
     if common::is_skipped() {
         return;
     }
-    if let Some(path) = preload.filter(|path| !path.exists()) {
-        return common::skip(&format!("{} is not installed", path.display()));
+    if let Some(path) = preload.filter(|path| !Path::new(path).exists()) {
+        return common::skip(&format!("{path} is not installed"));
     }
     let _alone = alone();
     let mut calls = Calls::start(&["known", "1500", "200"], preload);

@@ -35,14 +35,16 @@ pub fn is_skipped() -> bool {
 }
 
 impl Bpftrace {
-    /// Runs `program` on process `pid`, and returns when there is a breakpoint at each of
-    /// `addresses` in it.
+    /// Runs `program` on process `pid`, whose number stands for `PID` in it, and returns when there is
+    /// a breakpoint at each of `addresses` in the process. bpftrace asks for the number, too, only to
+    /// find static probes: its other probes are hit by all processes that run the probed file.
     ///
     /// # Panics
     /// If that does not happen within half a minute.
     pub fn start(pid: u32, program: &str, addresses: &[u64]) -> Bpftrace {
         let mut child = Command::new("bpftrace")
-            .args(["-p", &pid.to_string(), "-e", program])
+            .args(["-p", &pid.to_string(), "-e"])
+            .arg(program.replace("PID", &pid.to_string()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

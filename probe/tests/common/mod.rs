@@ -115,6 +115,39 @@ impl Drop for Talker {
     }
 }
 
+/// A copy of a shared library, for one process alone: bpftrace's probes are hit by all that use it.
+pub struct OwnLibrary {
+    folder: tempfile::TempDir,
+    path: std::path::PathBuf,
+}
+
+impl OwnLibrary {
+    /// Copies `library`.
+    ///
+    /// # Panics
+    /// If it cannot be copied.
+    pub fn copy(library: &str) -> OwnLibrary {
+        let folder = tempfile::tempdir().unwrap();
+        let name = std::path::Path::new(library).file_name().unwrap();
+        let path = folder.path().join(name);
+        std::fs::copy(library, &path).unwrap();
+        // A server may run as somebody else.
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).unwrap();
+        OwnLibrary { folder, path }
+    }
+
+    /// The folder, for `LD_LIBRARY_PATH`.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// The file, for `LD_PRELOAD`.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+}
+
 /// All that a session saw.
 #[derive(Debug, Default)]
 pub struct Seen {
