@@ -20,6 +20,17 @@ pub fn pool(arguments: &[String]) -> Result<()> {
     cargo::run(command)
 }
 
+/// What tracing costs, beside bpftrace: the program is an example of the probe's crate, which starts
+/// `tailcut record`.
+pub fn probe(arguments: &[String]) -> Result<()> {
+    cargo::run(cargo::command(&["build", "--release", "--bin", "tailcut"]))?;
+    let mut command = cargo::command(&["run", "--release", "--package", "tailcut-probe"]);
+    command
+        .args(["--example", "probe_table", "--"])
+        .args(arguments);
+    cargo::run(command)
+}
+
 /// The feature's arguments, if there is a C++ compiler and it understands snmalloc: an old one
 /// costs its row, which then says so, and not the whole table.
 fn snmalloc() -> &'static [&'static str] {

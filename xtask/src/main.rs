@@ -23,6 +23,7 @@ Examples:
   cargo xtask test             everything that a change must pass, but for lints
   cargo xtask ci               what .ci/run does
   cargo xtask bench pool       the pool against allocators and other pools
+  cargo xtask bench probe      what tracing costs, against bpftrace (root)
   cargo xtask stress           a long conservation stress of the pool (10^9 operations, some minutes)
   cargo xtask stress 100       the same with 100 million operations";
 
@@ -79,7 +80,7 @@ enum Task {
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
-        /// Which benchmark: `pool`.
+        /// Which benchmark: `pool`, `probe`.
         what: Benchmark,
         /// Passed on, e.g. `--quick`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -91,6 +92,8 @@ enum Task {
 enum Benchmark {
     /// tailcut-pool against allocators and other pools.
     Pool,
+    /// What tracing costs, against bpftrace: takes root, about five minutes.
+    Probe,
 }
 
 fn main() -> Result<()> {
@@ -132,6 +135,10 @@ fn main() -> Result<()> {
             what: Benchmark::Pool,
             arguments,
         } => bench::pool(&arguments),
+        Task::Bench {
+            what: Benchmark::Probe,
+            arguments,
+        } => bench::probe(&arguments),
     }
 }
 
