@@ -27,6 +27,8 @@ pub(crate) struct Accounting {
     sample: Option<(OwnedFd, Instant, HashMap<String, (u64, u64)>)>,
     next: Instant,
     rates: Rates,
+    /// Nanoseconds that each program cost in a second.
+    pub by_program: Vec<(String, f64)>,
     /// What is accounted for a run of nothing.
     pub empty_ns: f64,
     /// The kernel does not let us ask.
@@ -39,30 +41,34 @@ impl Accounting {
             sample: None,
             next: Instant::now(),
             rates: Rates::default(),
-            empty_ns: 0.0,
+            by_program: Vec::new(),
+            // Until it is measured: two readings of the clock.
+            empty_ns: 45.0,
             refused: false,
         }
     }
 
-    /// Begins or ends a sample, if it is time.
-    pub fn step(&mut self, programs: &Programs) {
+    /// Begins or ends a sample, if it is time. Says whether one has ended: then the costs are new.
+    pub fn step(&mut self, programs: &Programs) -> bool {
         let now = Instant::now();
         match self.sample.take() {
             Some((kernel, since, before)) if now.duration_since(since) >= SAMPLE => {
-                let (mut runs, mut nanoseconds) = (0, 0);
+                let seconds = now.duration_since(since).as_secs_f64();
+                self.rates = Rates::default();
+                self.by_program.clear();
                 for (name, all_runs, all_time) in programs.runs() {
                     let (old_runs, old_time) = before.get(name).copied().unwrap_or_default();
-                    runs += all_runs - old_runs;
-                    nanoseconds += all_time - old_time;
+                    let runs = (all_runs - old_runs) as f64;
+                    let time = (all_time - old_time) as f64;
+                    // Less what the accounting itself takes.
+                    let own = (time - runs * self.empty_ns).max(0.0) / seconds;
+                    self.rates.runs += runs / seconds;
+                    self.rates.nanoseconds += own;
+                    self.by_program.push((name.to_owned(), own));
                 }
-                let seconds = now.duration_since(since).as_secs_f64();
                 drop(kernel);
-                let own = nanoseconds as f64 - runs as f64 * self.empty_ns;
-                self.rates = Rates {
-                    runs: runs as f64 / seconds,
-                    nanoseconds: own.max(0.0) / seconds,
-                };
                 self.next = now + BETWEEN;
+                return true;
             }
             None if now >= self.next && !self.refused => match enable_stats(Stats::RunTime) {
                 Ok(kernel) => {
@@ -77,6 +83,7 @@ impl Accounting {
             },
             sample => self.sample = sample,
         }
+        false
     }
 
     /// As of the last sample.

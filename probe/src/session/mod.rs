@@ -307,8 +307,9 @@ impl Session {
     fn watch(&mut self, patience: Duration) -> Result<(), SessionError> {
         let now = Instant::now();
         let mut wake = self.deadline.min(now + patience);
-        for windows in &self.windows {
-            wake = windows.next_step().map_or(wake, |next| wake.min(next));
+        let steps = self.windows.iter().filter_map(Windows::next_step);
+        for next in steps.chain(self.attached.next_step()) {
+            wake = wake.min(next);
         }
         self.ended |= self.wait(wake.saturating_duration_since(now))?;
         self.take_records();
@@ -361,7 +362,11 @@ impl Session {
     /// Opens and closes windows.
     fn step(&mut self) -> Result<(), SessionError> {
         self.look_again()?;
-        self.accounting.step(&self.programs);
+        if self.accounting.step(&self.programs) {
+            let allowed = self.options.budget * self.busy_cpus * 1e9;
+            self.attached.judge(&self.accounting.by_program, allowed);
+        }
+        self.attached.step(&mut self.programs)?;
         if let Some(measured) = self.calibration.step() {
             self.accounting.empty_ns = measured.empty_program_ns;
             for windows in &mut self.windows {
@@ -511,7 +516,7 @@ impl Session {
             let sampled = match one.group {
                 Group::Malloc | Group::Free | Group::SlowPaths => seen[0].share(target_cpu_ns),
                 Group::Pool => seen[1].share(target_cpu_ns),
-                _ => 1.0,
+                group => self.attached.seen(group, length_ns),
             };
             series.push(SeriesTick {
                 name: name.clone(),
@@ -564,6 +569,7 @@ impl Session {
             ended: self.ended,
         };
         self.since_ns = now;
+        self.attached.begin_interval();
         Ok(tick)
     }
 }
