@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tailcut_loadgen::{Nanos, Rate, parse_count, parse_duration};
+use tailcut_probe::catalogue::Selection;
 
 /// Proves that memory allocation causes a latency tail, removes it, and proves that it is gone.
 #[derive(Debug, Parser)]
@@ -17,11 +18,27 @@ pub struct Cli {
 pub enum Command {
     /// Reproduces the spike with an order service on this machine, removes it, shows the difference.
     Demo(DemoArguments),
+    /// Records allocator calls and pauses of a live process, by eBPF.
+    Record(RecordArguments),
+    /// Shows allocator calls and pauses of a live process while they happen.
+    Top(TopArguments),
     /// Makes a report of recordings: a self-contained page, Markdown, or JSON.
     Report(ReportArguments),
+    /// Says what can be traced on this host, what is missing, and the command that mends it.
+    #[cfg(target_os = "linux")]
+    Doctor(DoctorArguments),
     /// One run of the demo, in a process of its own; told what to do on standard input.
     #[command(hide = true)]
     RunVariant,
+    /// Becomes the program that is to be traced, as soon as the tracer says so.
+    #[command(hide = true)]
+    RunTraced {
+        /// Where the word comes from.
+        descriptor: i32,
+        /// The program and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        program: Vec<String>,
+    },
 }
 
 const DEMO_EXAMPLES: &str = "\
@@ -76,6 +93,110 @@ pub enum AllocatorChoice {
     All,
 }
 
+/// Which process.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct TargetArguments {
+    /// The process to trace.
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// The process of this name or executable; `*` stands for anything. More than one is an error
+    /// that lists them.
+    #[arg(short, long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// What the commands that trace have in common.
+#[derive(Debug, Args)]
+pub struct TraceArguments {
+    /// What to trace, separated by commas: malloc, free, slow-paths (calls, in short windows), faults,
+    /// syscalls, sched, futex, kernel, tlb, pool (pauses), default, all.
+    #[arg(long, default_value = "default", value_name = "LIST")]
+    pub series: Selection,
+    /// From which length on a pause or call is recorded by itself, with its thread.
+    #[arg(long, default_value = "100us", value_name = "TIME", value_parser = parse_duration)]
+    pub threshold: Nanos,
+    /// Records the stacks of such pauses and calls, too.
+    #[arg(long)]
+    pub stacks: bool,
+    /// Share of the target's CPU time that tracing may cost.
+    #[arg(long, default_value = "1%", value_name = "SHARE", value_parser = share)]
+    pub budget: f64,
+    /// Traces the processes that the target forks, too.
+    #[arg(long)]
+    pub follow: bool,
+}
+
+const RECORD_EXAMPLES: &str = "\
+Examples:
+  sudo tailcut record -p 4711 -d 30s              pauses of process 4711 for half a minute
+  sudo tailcut record -p 4711 -o before --stacks  with the stacks of those over 100 us
+  sudo tailcut record --series default,malloc,free -p 4711   allocator calls, too, in short windows
+  sudo tailcut record -- redis-server --port 7777 a program from its first instruction on
+  tailcut report before                           what was recorded
+
+Exit status: 0 done; 1 failed; 2 bad arguments; 130 interrupted before anything was recorded.
+Ctrl-C ends a recording in order.";
+
+#[derive(Debug, Args)]
+#[command(after_help = RECORD_EXAMPLES)]
+pub struct RecordArguments {
+    #[command(flatten)]
+    pub target: TargetArguments,
+    /// How long [default: until it ends, or Ctrl-C].
+    #[arg(short, long, value_name = "TIME", value_parser = seconds_or_duration)]
+    pub duration: Option<Nanos>,
+    /// Where the recording goes; must not exist, or be empty [default: tailcut-recording/TIME].
+    #[arg(short, long = "out", value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub trace: TraceArguments,
+    /// What the flame graph's widths mean: time, count or bytes. Needs --stacks.
+    #[arg(long, default_value = "time", value_name = "WEIGHT")]
+    pub flame_graph: FlameGraphBy,
+    /// Prints one JSON object, and only that, on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// A program to start and trace, with its arguments.
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "name"])]
+    pub program: Vec<String>,
+}
+
+/// What a flame graph's widths mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FlameGraphBy {
+    /// Time in slow events.
+    Time,
+    /// Number of slow events.
+    Count,
+    /// Bytes that they were about.
+    Bytes,
+}
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  sudo tailcut top -p 4711                         pauses, live; q leaves, ? explains the keys
+  sudo tailcut top -n redis-server --series default,malloc,free
+  sudo tailcut top -p 4711 --once                  one table of text after one second
+  sudo tailcut top -p 4711 --json | jq .series     one JSON object a second
+
+Exit status: 0 left, or the target ended; 1 failed; 2 bad arguments.";
+
+#[derive(Debug, Args)]
+#[command(after_help = TOP_EXAMPLES)]
+pub struct TopArguments {
+    #[command(flatten)]
+    pub target: TargetArguments,
+    #[command(flatten)]
+    pub trace: TraceArguments,
+    /// Prints one table after one second, and ends.
+    #[arg(long, conflicts_with = "json")]
+    pub once: bool,
+    /// Prints one JSON object a second, each on a line of its own.
+    #[arg(long)]
+    pub json: bool,
+}
+
 const REPORT_EXAMPLES: &str = "\
 Examples:
   tailcut report tailcut-demo/2026-01-31T12-00-00
@@ -95,6 +216,52 @@ pub struct ReportArguments {
     #[arg(long, conflicts_with = "json")]
     pub md: bool,
     /// Prints JSON instead of writing a page.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A number alone is of seconds, as in other tracers.
+fn seconds_or_duration(text: &str) -> Result<Nanos, String> {
+    let with_unit = match text.trim().parse::<f64>() {
+        Ok(_) => format!("{}s", text.trim()),
+        Err(_) => text.to_owned(),
+    };
+    parse_duration(&with_unit).map_err(|error| error.to_string())
+}
+
+/// `1%`, or `0.01`.
+fn share(text: &str) -> Result<f64, String> {
+    let refused = || format!("{text:?} is no share of CPU time: give 1%, or 0.01, up to 100%");
+    let value = match text.trim().strip_suffix('%') {
+        Some(number) => number.trim().parse::<f64>().map_err(|_| refused())? / 100.0,
+        None => text.trim().parse().map_err(|_| refused())?,
+    };
+    (value > 0.0 && value <= 1.0)
+        .then_some(value)
+        .ok_or_else(refused)
+}
+
+#[cfg(target_os = "linux")]
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo tailcut doctor
+  sudo tailcut doctor -p $(pgrep -o redis-server)
+  tailcut doctor --json | jq '.checks[] | select(.outcome != \"yes\")'
+
+It measures what one hit of a user probe costs here, by probing functions of its own, which takes
+about a quarter of a second. Marks: ok; warn (something is left out); no (nothing can be traced);
+? (could not be found out); - (absent, and not used).
+
+Exit status: 0 everything that tracing needs is there; 1 something is missing; 2 bad arguments.";
+
+#[cfg(target_os = "linux")]
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_EXAMPLES)]
+pub struct DoctorArguments {
+    /// A process that is to be traced: says whether it can be.
+    #[arg(short, long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Prints one JSON object, and only that, on standard output.
     #[arg(long)]
     pub json: bool,
 }

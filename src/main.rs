@@ -2,12 +2,18 @@
 //! is gone.
 //!
 //! This file only dispatches. [`demo`] runs the whole loop; [`render`] makes a report of
-//! recordings; [`allocator`] is why one executable can run on any allocator.
+//! recordings; [`tracing`] watches a live process; [`doctor`] says what can be traced here;
+//! [`allocator`] is why one executable can run on any allocator.
 
 mod allocator;
 mod cli;
 mod demo;
+#[cfg(target_os = "linux")]
+mod doctor;
+mod interrupt;
+mod output;
 mod render;
+mod tracing;
 
 use std::process::ExitCode;
 
@@ -17,7 +23,15 @@ fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Demo(arguments) => demo::run(&arguments),
         cli::Command::Report(arguments) => render::run(&arguments),
+        cli::Command::Record(arguments) => tracing::record(&arguments),
+        cli::Command::Top(arguments) => tracing::top(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Doctor(arguments) => doctor::run(&arguments),
         cli::Command::RunVariant => demo::run_variant(),
+        cli::Command::RunTraced {
+            descriptor,
+            program,
+        } => tracing::run_traced(descriptor, &program),
     };
     match result {
         Ok(code) => code,

@@ -6,7 +6,7 @@ use anyhow::Result;
 use tailcut_report::Report;
 
 use crate::cli::ReportArguments;
-use crate::demo::output::write_whole;
+use crate::output::write_whole;
 
 /// Makes the report in the form asked for.
 pub fn run(arguments: &ReportArguments) -> Result<ExitCode> {

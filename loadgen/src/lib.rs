@@ -43,6 +43,7 @@ pub use counting::{AllocationCounts, count_requests};
 pub use engine::placement::{available_cpus, default_workers};
 pub use engine::{LivePercentiles, LiveSecond, RunOutcome, run};
 pub use error::LoadError;
+pub use host::describe as describe_host;
 pub use memory::estimate as estimated_memory;
 pub use plan::{Form, Labels, RunPlan, Service};
 pub use quantity::{Bytes, QuantityError, Rate, parse_count, parse_duration};

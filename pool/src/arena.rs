@@ -115,6 +115,15 @@ impl Arena {
     /// Until told otherwise by [`at_most`](Self::at_most), it keeps no more than that between
     /// uses: a pool's memory is then its capacity times this. With 0 it begins without memory.
     ///
+    /// ```
+    /// use tailcut_pool::Arena;
+    ///
+    /// let arena = Arena::with_capacity(64 << 10);
+    /// let text = arena.alloc_str("lives as long as the arena is not reset");
+    /// assert!(arena.retained_bytes() >= 64 << 10);
+    /// # assert!(text.starts_with("lives"));
+    /// ```
+    ///
     /// # Panics
     /// If the allocator refuses; [`try_with_capacity`](Self::try_with_capacity) reports it instead.
     #[must_use]
@@ -123,6 +132,15 @@ impl Arena {
     }
 
     /// As [`with_capacity`](Self::with_capacity), but reports what the allocator refuses.
+    ///
+    /// ```
+    /// use tailcut_pool::Arena;
+    ///
+    /// let arena = Arena::try_with_capacity(64 << 10)?;
+    /// assert_eq!(*arena.alloc(42), 42);
+    /// assert!(Arena::try_with_capacity(1 << 60).is_err());
+    /// # Ok::<_, tailcut_pool::bumpalo::AllocErr>(())
+    /// ```
     ///
     /// # Errors
     /// [`AllocErr`] if the memory cannot be had.
@@ -149,6 +167,19 @@ impl Arena {
     /// It grows to that only when uses need it. A bound below what
     /// [`with_capacity`](Self::with_capacity) took has no effect. Choose it from
     /// [`high_water`](Self::high_water): uses beyond the bound go to the allocator every time.
+    ///
+    /// ```
+    /// use tailcut_pool::Arena;
+    ///
+    /// let mut arena = Arena::with_capacity(4 << 10).at_most(64 << 10);
+    /// arena.alloc_slice_fill_copy(20 << 10, 0_u8); // more than it has: kept for the next use
+    /// arena.reset();
+    /// let kept = arena.retained_bytes();
+    /// assert!(kept > 20 << 10 && kept <= 64 << 10);
+    /// arena.alloc_slice_fill_copy(500 << 10, 0_u8); // beyond the bound: given back
+    /// arena.reset();
+    /// assert!(arena.retained_bytes() <= 64 << 10);
+    /// ```
     #[must_use]
     pub fn at_most(mut self, bytes: usize) -> Self {
         self.keep = bytes;
@@ -183,6 +214,18 @@ impl Arena {
     ///
     /// A pool does this when the arena is next taken. Never panics: if the allocator refuses the
     /// chunk that is to replace the others, the arena begins its next use without memory.
+    ///
+    /// ```
+    /// use tailcut_pool::Arena;
+    ///
+    /// let mut arena = Arena::with_capacity(4 << 10);
+    /// for line in ["one", "two", "three"] {
+    ///     let copy = arena.alloc_str(line);
+    ///     assert_eq!(copy, line);
+    ///     arena.reset(); // the next line lies where this one lay
+    /// }
+    /// assert_eq!(arena.spills(), 0);
+    /// ```
     #[inline]
     pub fn reset(&mut self) {
         if self.bump.allocated_bytes() == self.kept_room {
@@ -255,6 +298,14 @@ impl Arena {
 
     /// How much memory the arena holds now, in bytes, bookkeeping included: right after a reset at
     /// most the bound; later, what the use made of it. Takes a step per chunk.
+    ///
+    /// ```
+    /// # use tailcut_pool::Arena;
+    /// let arena = Arena::with_capacity(4 << 10);
+    /// let before = arena.retained_bytes();
+    /// arena.alloc_slice_fill_copy(100 << 10, 0_u8);
+    /// assert!(arena.retained_bytes() >= before + (100 << 10)); // until the next reset
+    /// ```
     #[must_use]
     pub fn retained_bytes(&self) -> usize {
         self.bump.allocated_bytes_including_metadata()
@@ -264,6 +315,13 @@ impl Arena {
     ///
     /// It may grow to its bound again. If it holds more than `bytes`, this frees its chunk and
     /// allocates a smaller one (none below 512 bytes).
+    ///
+    /// ```
+    /// # use tailcut_pool::Arena;
+    /// let mut arena = Arena::with_capacity(1 << 20);
+    /// arena.shrink(64 << 10); // the busy hours are over
+    /// assert!(arena.retained_bytes() <= 64 << 10);
+    /// ```
     pub fn shrink(&mut self, bytes: usize) {
         self.reset();
         if self.retained_bytes() > bytes {
@@ -273,12 +331,32 @@ impl Arena {
     }
 
     /// The most bytes in use, padding included, that a reset has found so far.
+    ///
+    /// ```
+    /// # use tailcut_pool::Arena;
+    /// let mut arena = Arena::with_capacity(4 << 10);
+    /// arena.alloc([0_u8; 300]);
+    /// arena.reset();
+    /// arena.alloc([0_u8; 100]);
+    /// arena.reset();
+    /// assert_eq!(arena.high_water(), 300);
+    /// ```
     #[must_use]
     pub fn high_water(&self) -> usize {
         self.high_water
     }
 
     /// How many uses needed more than the chunk kept for them, and so the allocator.
+    ///
+    /// ```
+    /// # use tailcut_pool::Arena;
+    /// let mut arena = Arena::with_capacity(4 << 10).at_most(64 << 10);
+    /// for _ in 0..3 {
+    ///     arena.alloc_slice_fill_copy(20 << 10, 0_u8);
+    ///     arena.reset();
+    /// }
+    /// assert_eq!(arena.spills(), 1); // the first use taught it
+    /// ```
     #[must_use]
     pub fn spills(&self) -> u64 {
         self.spills
@@ -286,6 +364,16 @@ impl Arena {
 
     /// How many resets allocated one chunk in the place of several. If it keeps rising, the bound
     /// is too low.
+    ///
+    /// ```
+    /// # use tailcut_pool::Arena;
+    /// let mut arena = Arena::with_capacity(4 << 10).at_most(8 << 10); // too low for these uses
+    /// for _ in 0..3 {
+    ///     arena.alloc_slice_fill_copy(20 << 10, 0_u8);
+    ///     arena.reset();
+    /// }
+    /// assert_eq!((arena.spills(), arena.consolidations()), (3, 3));
+    /// ```
     #[must_use]
     pub fn consolidations(&self) -> u64 {
         self.consolidations

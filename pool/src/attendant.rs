@@ -9,6 +9,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::checks::{Checks, Ledger};
+use crate::counter::Counter;
 use crate::free::Site;
 use crate::lifetimes::Sampler;
 use crate::slab::Place;
@@ -75,10 +76,11 @@ impl Attendant {
         }
     }
 
-    /// An object of `pool` was taken, by a get at `site`.
-    pub(crate) fn taken(&self, pool: usize, object: NonNull<u8>, site: Site) {
+    /// An object of `pool` was taken, by a get at `site`. If it must not be used, that is a panic,
+    /// and `lost` counts it.
+    pub(crate) fn taken(&self, pool: usize, object: NonNull<u8>, site: Site, lost: &Counter) {
         if let Some(ledger) = &self.ledger {
-            ledger.taken(object, site);
+            ledger.taken(object, site, lost);
         }
         if let Some(sampler) = &self.sampler {
             sampler.taken(pool, object);

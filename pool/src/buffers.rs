@@ -111,6 +111,18 @@ use region::{Header, Region};
 /// Pools of byte buffers, one per size class: see the [module's page](self).
 ///
 /// `Send` and `Sync`: put it in an `Arc`, a `static` or a leaked box. Its buffers do not borrow it.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tailcut_pool::Buffers;
+///
+/// let buffers = Arc::new(Buffers::builder().class(4096, 16).build()?);
+/// let mut message = buffers.get(1000)?;
+/// message.extend_from_slice(b"to another thread")?;
+/// let sender = std::thread::spawn(move || message.len());
+/// assert_eq!(sender.join().unwrap(), 17);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Buffers {
     /// The classes' sizes, ascending: what a get looks at.
     sizes: Box<[usize]>,
@@ -132,6 +144,13 @@ struct Class {
 
 impl Buffers {
     /// Begins a set of buffers: give it at least one [class](BuffersBuilder::class).
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(1 << 10, 64).class(64 << 10, 8).build()?;
+    /// assert_eq!(buffers.get(2000)?.capacity(), 64 << 10);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder() -> BuffersBuilder {
         BuffersBuilder::new()
     }
@@ -195,12 +214,26 @@ impl Buffers {
     }
 
     /// The most bytes that a get can ask for.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(1024, 4).class(4096, 4).build()?;
+    /// assert_eq!(buffers.largest(), 4096);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn largest(&self) -> usize {
         self.sizes.last().copied().unwrap_or(0)
     }
 
     /// How much memory the buffers take, in bytes, bookkeeping not counted.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(1024, 4).class(4096, 4).build()?;
+    /// assert_eq!(buffers.bytes(), 4 * 1024 + 4 * 4096);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.regions_in_memory().map(Region::bytes).sum()
@@ -212,6 +245,14 @@ impl Buffers {
     ///
     /// One per class; a class of more than 1 GiB comes in pieces of whole buffers, because
     /// io_uring registers no larger ones. (A single buffer above 1 GiB is a piece all the same.)
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(1024, 4).class(4096, 4).build()?;
+    /// let lengths: Vec<usize> = buffers.regions().map(|(_start, bytes)| bytes).collect();
+    /// assert_eq!(lengths, [4 * 1024, 4 * 4096]);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn regions(&self) -> impl Iterator<Item = (NonNull<u8>, usize)> + '_ {
         self.regions_in_memory().flat_map(Region::pieces)
     }
@@ -220,6 +261,17 @@ impl Buffers {
     ///
     /// Keep the `Buffers`, or all buffers of which an operation is under way, until the kernel is
     /// done with them: a [`Buffer`] may be given to somebody else as soon as it is dropped.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(4096, 8).align(4096).build()?;
+    /// let registered = buffers.iovecs(); // with the crate `io-uring`: submitter.register_buffers(..)
+    /// let page = buffers.get(4096)?;
+    /// let region = &registered[usize::from(page.region_index())];
+    /// let offset = page.as_ptr().addr() - region.iov_base.addr();
+    /// assert!(offset + page.capacity() <= region.iov_len);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[cfg(unix)]
     #[must_use]
     pub fn iovecs(&self) -> Vec<libc::iovec> {
@@ -232,12 +284,31 @@ impl Buffers {
     }
 
     /// Which pages the buffers of each class lie on, by ascending size.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Buffers, HugePages, Pages};
+    /// let buffers = Buffers::builder().class(4096, 8).huge_pages(HugePages::Never).build()?;
+    /// assert_eq!(buffers.pages().collect::<Vec<_>>(), [(4096, Pages::Base)]);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn pages(&self) -> impl Iterator<Item = (usize, Pages)> + '_ {
         self.regions_in_memory()
             .map(|region| (region.stride(), region.pages()))
     }
 
     /// What was taken and given back so far, class by class. Allocates the lists.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(1024, 1).build()?;
+    /// let held = buffers.get(1000)?;
+    /// assert!(buffers.get(1000).is_err());
+    /// assert!(buffers.get(9000).is_err());
+    /// let statistics = buffers.statistics();
+    /// assert_eq!((statistics.refused, statistics.too_large), (1, 1));
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn statistics(&self) -> BuffersStatistics {
         let classes = self.classes.iter().map(|class| ClassStatistics {
@@ -254,6 +325,18 @@ impl Buffers {
 
     /// The buffers in use, by ascending size, if they were built to be
     /// [checked](BuffersBuilder::checked): size, and by whom, since when, taken where.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Buffers, Checks};
+    /// let buffers = Buffers::builder().class(1024, 4).checked(Checks::new()).build()?;
+    /// let held = buffers.get(1000)?;
+    /// for (bytes, buffer) in buffers.in_use().unwrap() {
+    ///     assert_eq!(bytes, 1024);
+    ///     println!("{buffer}"); // object 0: taken at src/main.rs:7:20 by thread main ..
+    /// }
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn in_use(&self) -> Option<Vec<(usize, InUse)>> {
         let mut all = Vec::new();
@@ -285,6 +368,20 @@ impl fmt::Debug for Buffers {
 }
 
 /// Why there is no buffer.
+///
+/// ```
+/// # use tailcut_pool::Buffers;
+/// use tailcut_pool::buffers::BufferError;
+///
+/// # let buffers = Buffers::builder().class(1024, 1).build()?;
+/// let status = match buffers.get(5000) {
+///     Ok(_) => 200,
+///     Err(BufferError::TooLarge { .. }) => 413,
+///     Err(_) => 503, // later, perhaps
+/// };
+/// assert_eq!(status, 413);
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BufferError {

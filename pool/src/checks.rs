@@ -8,7 +8,7 @@
 //! - an object given back twice, or one that is not this pool's (by way of the raw API,
 //!   [`Pool::from_raw`](crate::Pool::from_raw)): panic at the second return;
 //! - a write beyond an object's end (by unsafe code): panic when the object is next given back or
-//!   taken, naming who held it last;
+//!   taken, naming who held it last; the object stays out of use;
 //! - objects that were never given back: [`Pool::in_use`](crate::Pool::in_use) lists them at any
 //!   time, with their owners' threads and call sites, and what is left when the pool ends is
 //!   reported.
@@ -24,11 +24,25 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
+use crate::counter::Counter;
 use crate::free::Site;
 use crate::plain::Plain;
 use crate::slab::Place;
 
 /// Turns checks on: see [`Builder::checked`](crate::Builder::checked).
+///
+/// ```
+/// # use std::panic::{AssertUnwindSafe, catch_unwind};
+/// # use tailcut_pool::{Checks, Guard, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(4).checked(Checks::new()).build()?;
+/// let address = Guard::into_raw(pool.try_get()?);
+/// // SAFETY: not kept! One guard too many is made here, which the pool finds out.
+/// let (guard, twice) = unsafe { (pool.from_raw(address), pool.from_raw(address)) };
+/// drop(guard);
+/// let found = catch_unwind(AssertUnwindSafe(|| drop(twice)));
+/// assert!(found.is_err()); // object 0 was given back twice; it was last taken at ..
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Default)]
 pub struct Checks {
     on_leak: Option<OnLeak>,
@@ -40,6 +54,13 @@ type OnLeak = Arc<dyn Fn(&[InUse]) + Send + Sync>;
 impl Checks {
     /// All checks. Objects still in use when the pool ends are reported to the `log` facade, as one
     /// error each, if the feature `log` is on.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Checks, Pool};
+    /// let pool = Pool::builder(|| 0_u64).capacity(4).checked(Checks::new()).build()?;
+    /// assert!(pool.in_use().unwrap().is_empty());
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Checks::default()
@@ -68,6 +89,21 @@ impl fmt::Debug for Checks {
 }
 
 /// An object in use, of a checked pool.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tailcut_pool::{Checks, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(4).checked(Checks::new()).build()?;
+/// let held = pool.try_get()?;
+/// for object in pool.in_use().unwrap() {
+///     if object.held_for > Duration::from_secs(60) {
+///         println!("forgotten? {object}"); // object 0: taken at src/main.rs:9:18 by thread ..
+///     }
+///     assert_eq!(object.thread, std::thread::current().id());
+/// }
+/// # drop(held);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct InUse {
@@ -166,12 +202,18 @@ impl Ledger {
         *self.record(object).1.lock() = Record::Free(None);
     }
 
-    pub(crate) fn taken(&self, object: NonNull<u8>, site: Site) {
+    /// Records a get. Should it be found that the object must not be used, `lost` counts it: it is
+    /// in nobody's hands, and does not go back.
+    pub(crate) fn taken(&self, object: NonNull<u8>, site: Site, lost: &Counter) {
         let (ordinal, record) = self.record(object);
         let mut record = record.lock();
-        self.check_canary(object, ordinal, &record);
         if let Record::Taken(holder) = &*record {
+            // Not lost: its holder gives it back.
             panic!("object {ordinal} was handed out twice: {holder}");
+        }
+        if let Some(found) = self.overrun(object, ordinal, &record) {
+            lost.add_one();
+            panic!("{found}");
         }
         let thread = thread::current();
         *record = Record::Taken(Taken {
@@ -185,7 +227,9 @@ impl Ledger {
     pub(crate) fn given_back(&self, object: NonNull<u8>) {
         let (ordinal, record) = self.record(object);
         let mut record = record.lock();
-        self.check_canary(object, ordinal, &record);
+        if let Some(found) = self.overrun(object, ordinal, &record) {
+            panic!("{found}");
+        }
         match &*record {
             Record::Taken(holder) => *record = Record::Free(Some(holder.clone())),
             Record::Unknown => *record = Record::Free(None),
@@ -198,24 +242,23 @@ impl Ledger {
         }
     }
 
-    fn check_canary(&self, object: NonNull<u8>, ordinal: usize, record: &Record) {
+    /// What is to be said if somebody wrote into the canary.
+    fn overrun(&self, object: NonNull<u8>, ordinal: usize, record: &Record) -> Option<String> {
         let end = self.canary.start;
         let spoilt = self.canary.clone().find(|&offset| {
             // SAFETY: as in `made`.
             unsafe { object.add(offset).read_volatile() != CANARY }
-        });
-        if let Some(offset) = spoilt {
-            // Once is enough: the next user is not to blame.
-            self.made(object);
-            let who = match record {
-                Record::Taken(holder) | Record::Free(Some(holder)) => holder.to_string(),
-                Record::Free(None) | Record::Unknown => "never taken".to_owned(),
-            };
-            panic!(
-                "somebody wrote {} bytes beyond the end of object {ordinal}; it was last {who}",
-                offset - end + 1
-            );
-        }
+        })?;
+        // Once is enough: the next user is not to blame.
+        self.made(object);
+        let who = match record {
+            Record::Taken(holder) | Record::Free(Some(holder)) => holder.to_string(),
+            Record::Free(None) | Record::Unknown => "never taken".to_owned(),
+        };
+        Some(format!(
+            "somebody wrote {} bytes beyond the end of object {ordinal}; it was last {who}",
+            spoilt - end + 1
+        ))
     }
 
     /// Every object in use, the one taken first at the head.

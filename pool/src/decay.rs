@@ -46,6 +46,16 @@ where
 }
 
 /// A running decay: ends when dropped.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::time::Duration;
+/// # use tailcut_pool::{Pool, decay};
+/// let pool = Arc::new(Pool::builder(|| 0_u64).capacity(8).grow_to(80).build()?);
+/// let running: decay::Decay = decay::every(Duration::from_secs(1), &pool)?;
+/// drop(running); // no decay from here on
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the decay ends when this is dropped"]
 pub struct Decay {

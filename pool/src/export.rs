@@ -90,6 +90,18 @@ pub use text::{PROMETHEUS_CONTENT_TYPE, prometheus_text};
 /// What can be exported: a [`Pool`], a `Swap` (feature `swap`), and references to them.
 ///
 /// Sealed: it cannot be implemented elsewhere.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// use tailcut_pool::export::{Snapshot, Source};
+///
+/// fn free_objects(source: &impl Source) -> usize {
+///     Snapshot::of("", source).statistics.free()
+/// }
+/// let pool = Pool::builder(|| 0_u64).capacity(10).build()?;
+/// assert_eq!(free_objects(&pool), 10);
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 pub trait Source: sealed::Source {}
 impl<S: sealed::Source + ?Sized> Source for S {}
 
@@ -105,9 +117,9 @@ mod sealed {
     pub struct Observation {
         pub statistics: Statistics,
         pub lifetimes: Option<Lifetimes>,
-        /// How many pools there were in this one's place before: when it changes, all counts have
+        /// Which of the pools that have stood in one place this is: when it changes, all counts have
         /// begun anew.
-        pub predecessors: u64,
+        pub number: u64,
     }
 
     pub trait Source {
@@ -122,7 +134,7 @@ impl<T, R, O> sealed::Source for Pool<T, R, O> {
         Observation {
             statistics: self.statistics(),
             lifetimes: self.lifetimes(),
-            predecessors: 0,
+            number: 0,
         }
     }
 }
@@ -130,9 +142,9 @@ impl<T, R, O> sealed::Source for Pool<T, R, O> {
 #[cfg(feature = "swap")]
 impl<T, R, O> sealed::Source for Swap<T, R, O> {
     fn observe(&self) -> Observation {
-        let (pool, predecessors) = self.numbered();
+        let pool = self.current();
         Observation {
-            predecessors,
+            number: pool.number,
             ..pool.observe()
         }
     }
@@ -151,6 +163,16 @@ impl<S: sealed::Source + ?Sized> sealed::Source for Arc<S> {
 }
 
 /// One pool's figures at one moment, under the name by which it is known outside.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// use tailcut_pool::export::Snapshot;
+///
+/// let pool = Pool::builder(|| 0_u64).capacity(10).build()?;
+/// let Snapshot { name, statistics, lifetimes } = Snapshot::of("orders", &pool);
+/// assert_eq!((name, statistics.capacity, lifetimes), ("orders", 10, None));
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Snapshot<'n> {
     /// The value of the label `pool`.
@@ -163,6 +185,17 @@ pub struct Snapshot<'n> {
 
 impl<'n> Snapshot<'n> {
     /// Takes one. Costs what [`Pool::statistics`] does.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// use tailcut_pool::export::Snapshot;
+    ///
+    /// let pool = Pool::builder(|| 0_u64).capacity(10).build()?;
+    /// let held = pool.try_get()?;
+    /// assert_eq!(Snapshot::of("orders", &pool).statistics.in_use, 1);
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn of(name: &'n str, source: &impl Source) -> Self {
         let Observation {

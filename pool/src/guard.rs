@@ -19,6 +19,18 @@ pub use split::SplitGuard;
 ///
 /// Two words: the object's address and its pool's. A guard that is forgotten
 /// (`std::mem::forget`) keeps its object out of use until the pool is dropped, which drops it.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// let pool = Pool::builder(Vec::<u64>::new).capacity(1).build()?;
+/// let mut list = pool.try_get()?;
+/// list.push(7); // as if it were the object
+/// std::thread::scope(|scope| {
+///     scope.spawn(move || drop(list)); // back, from another thread
+/// });
+/// assert!(pool.try_get()?.is_empty());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the object goes back to the pool at once if the guard is not kept"]
 pub struct Guard<'p, T> {
     object: NonNull<T>,

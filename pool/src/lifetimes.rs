@@ -80,6 +80,18 @@ fn bucket(nanoseconds: u64) -> usize {
 }
 
 /// How long sampled objects were in use, from [`Pool::lifetimes`](crate::Pool::lifetimes).
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tailcut_pool::Pool;
+/// let pool = Pool::builder(|| 0_u64).capacity(16).sample_lifetimes(1).build()?;
+/// let held = pool.try_get()?;
+/// std::thread::sleep(Duration::from_millis(2));
+/// drop(held);
+/// let lifetimes = pool.lifetimes().unwrap();
+/// assert_eq!(lifetimes.counts[20..].iter().sum::<u64>(), 1); // one of 2^20 ns or more
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lifetimes {
@@ -92,6 +104,16 @@ pub struct Lifetimes {
 
 impl Lifetimes {
     /// How many objects have been sampled and given back.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(16).sample_lifetimes(10).build()?;
+    /// for _ in 0..1000 {
+    ///     drop(pool.try_get()?);
+    /// }
+    /// assert_eq!(pool.lifetimes().unwrap().samples(), 100);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn samples(&self) -> u64 {
         self.counts.iter().sum()
@@ -99,6 +121,18 @@ impl Lifetimes {
 
     /// A time that at least this share of the samples (0 to 1) did not exceed: the end of the bucket
     /// that holds it, so up to twice too long. `None` without samples.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(16).sample_lifetimes(1).build()?;
+    /// assert_eq!(pool.lifetimes().unwrap().quantile(0.5), None);
+    /// let held = pool.try_get()?;
+    /// std::thread::sleep(Duration::from_millis(2));
+    /// drop(held);
+    /// assert!(pool.lifetimes().unwrap().quantile(0.5) >= Some(Duration::from_millis(2)));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn quantile(&self, share: f64) -> Option<Duration> {
         let wanted = (share.clamp(0.0, 1.0) * self.samples() as f64).ceil() as u64;

@@ -10,6 +10,20 @@ use std::ptr::NonNull;
 /// Makes objects: a function that returns one, or [`InPlace`].
 ///
 /// Implemented for every `FnMut() -> T`. Sealed: it cannot be implemented elsewhere.
+///
+/// ```
+/// use tailcut_pool::{AsIs, BuildError, Maker, Pool};
+///
+/// /// A pool of whatever `make` makes, as this service wants its pools.
+/// fn pool_of<T, M>(make: M) -> Result<Pool<T, AsIs>, BuildError>
+/// where
+///     M: Maker<T> + FnMut() -> T + Send + 'static,
+/// {
+///     Pool::builder(make).keep_as_is().capacity(16).build()
+/// }
+/// assert_eq!(*pool_of(|| 7)?.try_get()?, 7);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub trait Maker<T>: sealed::Sealed<T> {}
 
 pub(crate) mod sealed {
@@ -37,6 +51,17 @@ impl<T, F: FnMut() -> T> sealed::Sealed<T> for F {
 }
 
 /// A maker that fills its slot in place: see [`Pool::builder_in_place`](crate::Pool::builder_in_place).
+///
+/// ```
+/// # use tailcut_pool::{Builder, InPlace, Pool};
+/// // What a builder of large objects is, should a signature want to name it.
+/// fn named<F>(builder: Builder<InPlace<F, [u8; 4096]>>) -> Builder<InPlace<F, [u8; 4096]>> {
+///     builder.capacity(8).align(4096)
+/// }
+/// let builder = named(Pool::builder_in_place(|slot| slot.fill_with(|_| 0)));
+/// assert_eq!(builder.keep_as_is().build()?.try_get()?.len(), 4096);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct InPlace<F, T> {
     fill: F,
     object: PhantomData<fn() -> T>,
@@ -82,12 +107,34 @@ where
 }
 
 /// Where an object is to be made.
+///
+/// ```
+/// use tailcut_pool::{Filled, Pool, Slot};
+///
+/// fn table(slot: Slot<'_, [u32; 1000]>) -> Filled<'_, [u32; 1000]> {
+///     slot.fill_with(|index| index as u32)
+/// }
+/// let pool = Pool::builder_in_place(table).keep_as_is().capacity(4).build()?;
+/// assert_eq!(pool.try_get()?[999], 999);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Slot<'s, T> {
     memory: &'s mut MaybeUninit<T>,
     only: Only<'s>,
 }
 
 /// Proof that a [`Slot`] holds an object now.
+///
+/// ```
+/// # use tailcut_pool::{Filled, Pool, Slot};
+/// // Only a filled slot leads here, so that no pool holds a half-made object.
+/// fn fill(slot: Slot<'_, String>) -> Filled<'_, String> {
+///     slot.write(String::with_capacity(100))
+/// }
+/// let pool = Pool::builder_in_place(fill).capacity(4).build()?;
+/// assert!(pool.try_get()?.capacity() >= 100);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "return it: it is the proof that the slot was filled"]
 pub struct Filled<'s, T> {
     only: Only<'s>,
@@ -111,6 +158,20 @@ impl<T> std::fmt::Debug for Filled<'_, T> {
 
 impl<'s, T> Slot<'s, T> {
     /// Moves `object` here.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let mut made = 0_u64;
+    /// let pool = Pool::builder_in_place(move |slot| {
+    ///     made += 1;
+    ///     slot.write(made)
+    /// });
+    /// let pool = pool.keep_as_is().capacity(3).build()?;
+    /// let numbers = pool.try_get_array::<3>()?;
+    /// assert_eq!(numbers.iter().map(|number| **number).sum::<u64>(), 1 + 2 + 3);
+    /// # drop(numbers);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write(self, object: T) -> Filled<'s, T> {
         self.memory.write(object);
         Filled {
@@ -120,6 +181,25 @@ impl<'s, T> Slot<'s, T> {
     }
 
     /// The memory, to be filled piece by piece; end with [`assume_filled`](Self::assume_filled).
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// #[repr(C)]
+    /// struct Header { kind: u32, length: u32 }
+    /// let pool = Pool::<Header>::builder_in_place(|mut slot| {
+    ///     let header = slot.as_mut_ptr();
+    ///     // SAFETY: the pointer is valid for one header, both of whose fields are written.
+    ///     unsafe {
+    ///         (&raw mut (*header).kind).write(7);
+    ///         (&raw mut (*header).length).write(0);
+    ///         slot.assume_filled()
+    ///     }
+    /// });
+    /// let pool = pool.keep_as_is().capacity(2).build()?;
+    /// assert_eq!(pool.try_get()?.kind, 7);
+    /// # assert_eq!(pool.try_get()?.length, 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn as_mut_ptr(&mut self) -> *mut T {
         self.memory.as_mut_ptr()
     }
@@ -152,6 +232,16 @@ impl<'s, T> Slot<'s, T> {
 
 impl<'s, T, const N: usize> Slot<'s, [T; N]> {
     /// Makes the array's elements one by one, where they are to stay.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let lists = Pool::<[Vec<u8>; 1000]>::builder_in_place(|slot| {
+    ///     slot.fill_with(|index| Vec::with_capacity(index))
+    /// });
+    /// let lists = lists.capacity(2).build()?;
+    /// assert!(lists.try_get()?[999].capacity() >= 999);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     /// If `element` does; the elements made until then are dropped.

@@ -18,6 +18,16 @@ mod range;
 pub(crate) use self::range::Memory;
 
 /// Which pages a pool's objects are to lie on.
+///
+/// ```
+/// # use tailcut_pool::{HugePages, Pages, Pool};
+/// let large = Pool::builder(|| [0_u8; 4096]).keep_as_is().capacity(1024); // 4 MiB
+/// let pool = large.huge_pages(HugePages::Prefer).build()?;
+/// if pool.pages() != Pages::Huge {
+///     println!("no huge pages in reserve: the kernel will do what it can");
+/// }
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HugePages {
     /// Asks the kernel for transparent huge pages (`madvise(MADV_HUGEPAGE)`) if the objects take
@@ -34,6 +44,18 @@ pub enum HugePages {
 }
 
 /// On which NUMA node a pool's objects are to lie.
+///
+/// ```
+/// # use tailcut_pool::{BuildError, Node, Pool};
+/// // A pool for the threads that are bound to node 0.
+/// let local = Pool::builder(|| [0_u8; 256]).keep_as_is().capacity(1000).node(Node::Number(0));
+/// match local.build() {
+///     Ok(pool) => assert_eq!(pool.capacity(), 1000),
+///     Err(BuildError::NoNode { node, why }) => println!("no node {node} here: {why}"),
+///     Err(other) => return Err(other),
+/// }
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Node {
     /// The kernel's policy: mostly the node of the thread that builds the pool, which touches
@@ -49,6 +71,13 @@ pub enum Node {
 }
 
 /// Which pages a pool's objects lie on: see [`Pool::pages`](crate::Pool::pages).
+///
+/// ```
+/// # use tailcut_pool::{Pages, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(10).build()?;
+/// assert_eq!(pool.pages(), Pages::Base); // too small for anything else
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Pages {
@@ -77,6 +106,3 @@ pub(crate) enum Refused {
     Node(u32, std::io::Error),
     Lock(std::io::Error),
 }
-
-/// A huge page, and the size from which they are worth asking for.
-pub(crate) const HUGE_PAGE: usize = 2 << 20;

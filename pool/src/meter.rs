@@ -40,6 +40,19 @@ use std::cell::Cell;
 use std::ops::Sub;
 
 /// What one thread has asked of its allocator so far.
+///
+/// ```
+/// use std::alloc::System;
+/// use tailcut_pool::meter::{self, Counts, Metered};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System> = Metered::new(System);
+///
+/// let before = meter::counts();
+/// drop(std::hint::black_box(Vec::<u8>::with_capacity(100)));
+/// let spent = meter::counts() - before;
+/// assert_eq!(spent, Counts { allocations: 1, frees: 1, bytes: 100 });
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Calls that returned memory: alloc, alloc_zeroed, and each realloc (which may move).
@@ -78,6 +91,19 @@ thread_local! {
 }
 
 /// The calling thread's counts: zero unless the global allocator is a [`Metered`] one.
+///
+/// ```
+/// use std::alloc::System;
+/// use tailcut_pool::meter::{self, Metered};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System> = Metered::new(System);
+///
+/// let before = meter::counts();
+/// let text = std::hint::black_box("a request".to_owned());
+/// assert_eq!((meter::counts() - before).allocations, 1);
+/// # drop(text);
+/// ```
 #[must_use]
 pub fn counts() -> Counts {
     COUNTS.get()
@@ -101,6 +127,14 @@ fn freed() {
 }
 
 /// Wraps an allocator and counts what each thread asks of it.
+///
+/// ```
+/// use std::alloc::System; // or jemalloc, mimalloc: any `GlobalAlloc`
+/// use tailcut_pool::meter::Metered;
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System> = Metered::new(System);
+/// ```
 #[derive(Debug, Default)]
 pub struct Metered<A, S = Unsampled> {
     allocator: A,
@@ -109,6 +143,14 @@ pub struct Metered<A, S = Unsampled> {
 
 impl<A> Metered<A> {
     /// Wraps `allocator`: counts, and shows nothing to profilers.
+    ///
+    /// ```
+    /// use std::alloc::System;
+    /// use tailcut_pool::meter::Metered;
+    ///
+    /// #[global_allocator]
+    /// static ALLOCATOR: Metered<System> = Metered::new(System);
+    /// ```
     pub const fn new(allocator: A) -> Self {
         Metered {
             allocator,

@@ -48,6 +48,9 @@ pub struct Pool<T, R = ByTrait, O = Refuse> {
     recycler: R,
     /// How many objects there were at build: what decay returns to.
     base: usize,
+    /// Tells it from the other pools that have stood in the same [`Swap`](crate::Swap).
+    #[cfg(feature = "swap")]
+    pub(crate) number: u64,
     overload: PhantomData<O>,
 }
 
@@ -103,6 +106,8 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
             stock: Owner::new(plan, make)?,
             recycler,
             base,
+            #[cfg(feature = "swap")]
+            number: 0,
             overload: PhantomData,
         };
         let free = pool.stock.get().free();
@@ -120,6 +125,17 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// means that at some moment during the call no object was free on any core. To say so
     /// truthfully, a get that finds nothing looks at all cores twice; while other threads keep
     /// moving free objects about between its looks, it looks again.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Exhausted, Pool};
+    /// let pool = Pool::builder(String::new).capacity(1).build()?;
+    /// let mut text = pool.try_get()?;
+    /// text.push_str("in use");
+    /// assert_eq!(pool.try_get().unwrap_err(), Exhausted { capacity: 1 });
+    /// drop(text);
+    /// assert!(pool.try_get()?.is_empty());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Exhausted`] if every object is in use.
@@ -201,7 +217,9 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     /// [`Exhausted`] if fewer than `N` could be had; those that could are given back.
     ///
     /// # Panics
-    /// If the recycler does; that object is discarded and replaced, the others are given back.
+    /// If the recycler does; that object is discarded and replaced, the others are given back. If a
+    /// [checked](Builder::checked) pool finds one that was written beyond its end; the others are
+    /// given back.
     #[inline]
     #[track_caller]
     pub fn try_get_array<const N: usize>(&self) -> Result<[Guard<'_, T>; N], Exhausted> {
@@ -217,6 +235,16 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     }
 
     /// Gives many objects back, 32 at a time where the core's magazine has room.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(100).build()?;
+    /// let mut held: Vec<_> = (0..100).map(|_| pool.try_get().unwrap()).collect();
+    /// pool.put_all(held.drain(..60)); // the list and its memory stay
+    /// assert_eq!((held.len(), pool.statistics().free()), (40, 60));
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     /// If a guard is another pool's; it goes back to that one, and so do those not yet looked at.
@@ -256,6 +284,16 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
 
     /// Makes a guard own its share of the pool, so that it no longer borrows it.
     ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(1).wait().build()?;
+    /// let guard = pool.get(); // by any way of getting
+    /// let owned = pool.own(guard);
+    /// let thread = std::thread::spawn(move || *owned + 1);
+    /// assert_eq!(thread.join().unwrap(), 1);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
+    ///
     /// # Panics
     /// If the guard is another pool's.
     #[inline(always)]
@@ -289,6 +327,20 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
     }
 
     /// An empty window, to keep many objects in use and give them back in O(1).
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(100).build()?;
+    /// let mut batch = pool.window();
+    /// for order in 0..50 {
+    ///     let mut place = pool.try_get()?;
+    ///     *place = order;
+    ///     batch.push(place);
+    /// }
+    /// drop(batch); // all fifty go back at once
+    /// assert_eq!(pool.statistics().free(), 100);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn window(&self) -> Window<'_, T> {
         Window::new(self.stock.get().free())
@@ -296,6 +348,20 @@ impl<T, R: Recycler<T>, O> Pool<T, R, O> {
 
     /// Makes a guard of an address that [`Guard::into_raw`] or [`OwnedGuard::into_raw`] gave. The
     /// object is as its last user left it.
+    ///
+    /// ```
+    /// # use std::ffi::c_void;
+    /// # use std::ptr::NonNull;
+    /// # use tailcut_pool::{Guard, Pool};
+    /// let pool = Pool::builder(|| 7_u64).keep_as_is().capacity(1).build()?;
+    /// let context: *mut c_void = Guard::into_raw(pool.try_get()?).as_ptr().cast();
+    /// // Foreign code keeps `context`, and hands it back once:
+    /// let address = NonNull::new(context.cast::<u64>()).ok_or("no context")?;
+    /// // SAFETY: made by `into_raw` above, from this pool's guard, and not used since.
+    /// let guard = unsafe { pool.from_raw(address) };
+    /// assert_eq!(*guard, 7);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Safety
     /// The address came from a guard of this pool, and no guard has been made of it since. (A
@@ -364,24 +430,55 @@ impl<T> Drop for Unready<'_, T> {
 /// Looking at the pool, and changing its size.
 impl<T, R, O> Pool<T, R, O> {
     /// How many objects the pool holds now, free and in use.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(10).grow_to(20).build()?;
+    /// let all: Vec<_> = std::iter::from_fn(|| pool.get().ok()).collect();
+    /// assert_eq!((all.len(), pool.capacity()), (20, 20));
+    /// # drop(all);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.stock.get().inventory().objects()
     }
 
     /// How many objects the pool has room for: see [`resize`](Self::resize).
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(10).room_for(50).build()?;
+    /// assert_eq!(pool.room(), 50);
+    /// assert_eq!(pool.resize(pool.room()), 50);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn room(&self) -> usize {
         self.stock.get().free().slots()
     }
 
     /// Which per-core path this pool uses, and why if it is the portable one.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(10).build()?;
+    /// println!("objects are handed out by way of: {}", pool.path());
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn path(&self) -> Path {
         self.stock.get().free().path()
     }
 
     /// Which pages the objects lie on.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| [0_u8; 4096]).keep_as_is().capacity(1024).build()?;
+    /// println!("4 MiB on {:?} pages", pool.pages());
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn pages(&self) -> Pages {
         self.stock.get().inventory().pages()
@@ -389,6 +486,14 @@ impl<T, R, O> Pool<T, R, O> {
 
     /// How many restartable sequences the kernel has restarted (0 on the portable path). Each
     /// costs some ten nanoseconds; thousands a second point to a storm of signals or preemption.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(10).portable().build()?;
+    /// drop(pool.try_get()?);
+    /// assert_eq!(pool.restarts(), 0);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.stock.get().free().restarts()
@@ -435,6 +540,16 @@ impl<T, R, O> Pool<T, R, O> {
 
     /// How long sampled objects were in use. `None` if the pool takes no
     /// [samples](Builder::sample_lifetimes).
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(10).sample_lifetimes(1).build()?;
+    /// drop(pool.try_get()?);
+    /// let lifetimes = pool.lifetimes().unwrap();
+    /// assert_eq!((lifetimes.one_in, lifetimes.samples()), (1, 1));
+    /// println!("half of them ended within {:?}", lifetimes.quantile(0.5));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn lifetimes(&self) -> Option<Lifetimes> {
         let sampler = self.stock.get().free().attendant()?.sampler()?;
@@ -476,6 +591,18 @@ impl<T, R, O> Pool<T, R, O> {
     /// happens inside a get or put; but a get that comes just then may be refused because of an
     /// object that is about to be dropped, even if the pool could grow.
     ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(100).grow_to(10_000).build()?;
+    /// let burst: Vec<_> = (0..10_000).map(|_| pool.get().unwrap()).collect();
+    /// drop(burst);
+    /// for _second in 0..60 { // of a timer
+    ///     pool.decay();
+    /// }
+    /// assert!(pool.capacity() < 1000);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
+    ///
     /// # Panics
     /// If an object's destructor does; the pool stays sound.
     pub fn decay(&self) -> usize {
@@ -502,6 +629,16 @@ impl<T, R, O> fmt::Debug for Pool<T, R, O> {
 }
 
 /// Every object of the pool is in use.
+///
+/// ```
+/// # use tailcut_pool::{Exhausted, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(1).build()?;
+/// let held = pool.try_get()?;
+/// let Err(Exhausted { capacity }) = pool.try_get() else { panic!("there is only one") };
+/// assert_eq!(capacity, 1);
+/// # drop(held);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("all {capacity} objects of the pool are in use")]
 pub struct Exhausted {

@@ -30,8 +30,38 @@ pub use wipe::{Wiped, wipe};
 /// bounds what an object may hoard, [`ReusableIf`] adds a test that objects must pass. Each
 /// object that is taken goes through [`is_reusable`](Recycler::is_reusable), then
 /// [`recycle`](Recycler::recycle).
+///
+/// ```
+/// use tailcut_pool::{Pool, Recycler};
+///
+/// /// Starts each object of a simulation at the same seed.
+/// struct Reseeded(u64);
+///
+/// impl Recycler<Vec<u64>> for Reseeded {
+///     fn recycle(&self, state: &mut Vec<u64>) {
+///         state.clear();
+///         state.push(self.0);
+///     }
+///
+///     fn is_reusable(&self, state: &Vec<u64>) -> bool {
+///         state.capacity() < 1_000_000
+///     }
+/// }
+///
+/// let pool = Pool::builder(Vec::new).recycler(Reseeded(42)).capacity(8).build()?;
+/// assert_eq!(*pool.try_get()?, [42]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub trait Recycler<T> {
     /// Readies `object`, which is new or was given back in any state that its user could leave.
+    ///
+    /// ```
+    /// use tailcut_pool::{Recycler, With};
+    ///
+    /// let mut object = vec![1, 2, 3];
+    /// With(|list: &mut Vec<i32>| list.truncate(1)).recycle(&mut object);
+    /// assert_eq!(object, [1]);
+    /// ```
     ///
     /// # Panics
     /// May panic. An object whose recycling panics is discarded, and a new one takes its place;
@@ -43,6 +73,13 @@ pub trait Recycler<T> {
     ///
     /// On `false` the object is discarded unrecycled, and a new one takes its place: the get then
     /// costs what dropping one object and making another does.
+    ///
+    /// ```
+    /// use tailcut_pool::{AsIs, Recycler, ReusableIf};
+    ///
+    /// let strategy = ReusableIf::new(AsIs, |uses: &u32| *uses < 1000);
+    /// assert!(strategy.is_reusable(&999) && !strategy.is_reusable(&1000));
+    /// ```
     #[inline]
     fn is_reusable(&self, object: &T) -> bool {
         let _ = object;
@@ -114,6 +151,14 @@ pub trait Recycler<T> {
 pub trait Recycle {
     /// Forgets the previous use, keeping what is dear to make (capacity, mostly).
     ///
+    /// ```
+    /// use tailcut_pool::Recycle;
+    ///
+    /// let mut text = String::from("the last user's");
+    /// text.reset();
+    /// assert!(text.is_empty() && text.capacity() > 0);
+    /// ```
+    ///
     /// # Panics
     /// May panic, as [`Recycler::recycle`] may.
     fn reset(&mut self);
@@ -121,6 +166,23 @@ pub trait Recycle {
     /// Whether the object may be used again; if not, the pool replaces it by a new one.
     ///
     /// Asked first each time that the object is taken, so it should be cheap. `true` by default.
+    ///
+    /// ```
+    /// use std::net::TcpStream;
+    /// use tailcut_pool::Recycle;
+    ///
+    /// struct Connection { stream: Option<TcpStream>, failed: bool }
+    ///
+    /// impl Recycle for Connection {
+    ///     fn reset(&mut self) {}
+    ///
+    ///     fn is_reusable(&self) -> bool {
+    ///         !self.failed // the pool makes a new one
+    ///     }
+    /// }
+    /// # assert!(Connection { stream: None, failed: false }.is_reusable());
+    /// # assert!(Connection { stream: None, failed: false }.stream.is_none());
+    /// ```
     #[inline]
     fn is_reusable(&self) -> bool {
         true
@@ -131,6 +193,12 @@ pub trait Recycle {
     ///
     /// Meant for a reset object: of one in use, what its contents hold may be left out. Memory
     /// that the object always has, such as the place that a `Box` points to, does not count.
+    ///
+    /// ```
+    /// use tailcut_pool::Recycle;
+    ///
+    /// assert_eq!(Vec::<u64>::with_capacity(100).retained_bytes(), 800);
+    /// ```
     #[inline]
     fn retained_bytes(&self) -> usize {
         0
@@ -140,6 +208,14 @@ pub trait Recycle {
     /// nothing more can be given back without losing contents. Does nothing by default.
     ///
     /// A compound object cuts down its largest parts, and leaves the small ones as they are.
+    ///
+    /// ```
+    /// use tailcut_pool::Recycle;
+    ///
+    /// let mut list = Vec::<u64>::with_capacity(100_000);
+    /// list.shrink_to_bytes(8000);
+    /// assert!(list.retained_bytes() <= 8000);
+    /// ```
     #[inline]
     fn shrink_to_bytes(&mut self, bytes: usize) {
         let _ = bytes;

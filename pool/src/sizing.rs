@@ -43,6 +43,13 @@ mod erlang;
 const MOST: f64 = (u32::MAX - 1) as f64;
 
 /// How many requests come per second.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tailcut_pool::sizing::Rate;
+/// let counted = Rate::counted(1_800_000, Duration::from_secs(3600));
+/// assert!(counted < Rate::per_second(501.0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Rate {
     per_second: f64,
@@ -50,6 +57,15 @@ pub struct Rate {
 
 impl Rate {
     /// So many requests a second. Checked by [`Sizing::recommend`].
+    ///
+    /// ```
+    /// # use tailcut_pool::sizing::{Rate, SizingError, Sizing};
+    /// # use std::time::Duration;
+    /// const PEAK: Rate = Rate::per_second(2_400.0);
+    /// let advice = Sizing::for_load(PEAK, Duration::from_secs(1)).recommend()?;
+    /// assert_eq!(advice.in_use, 2400.0);
+    /// # Ok::<_, SizingError>(())
+    /// ```
     #[must_use]
     pub const fn per_second(requests: f64) -> Self {
         Rate {
@@ -72,6 +88,17 @@ impl Rate {
 }
 
 /// The load that a sizing starts from: see [`Sizing::for_load`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tailcut_pool::sizing::{Load, Rate, Sizing, SizingError};
+/// fn capacity(load: Sizing<Load>) -> Result<usize, SizingError> {
+///     Ok(load.refusals_at_most(1e-6).exact().recommend()?.capacity)
+/// }
+/// let load = Sizing::for_load(Rate::per_second(1000.0), Duration::from_millis(10));
+/// assert_eq!(capacity(load)?, 29); // 10 in use on average
+/// # Ok::<_, SizingError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Load {
     rate: Rate,
@@ -80,6 +107,15 @@ pub struct Load {
 }
 
 /// The observed peak that a sizing starts from: see [`Sizing::from_peak`].
+///
+/// ```
+/// # use tailcut_pool::sizing::{Peak, Sizing, SizingError};
+/// fn capacity(peak: Sizing<Peak>) -> Result<usize, SizingError> {
+///     Ok(peak.recommend()?.capacity)
+/// }
+/// assert_eq!(capacity(Sizing::from_peak(700))?, 2048); // 1050, up to a power of two
+/// # Ok::<_, SizingError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Peak(u64);
 
@@ -114,6 +150,16 @@ impl Sizing<Load> {
     /// From load: requests at `rate`, each of which holds an object for `held_for` on average.
     ///
     /// Take the mean of the holding time, not its median: rare long ones hold objects too.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tailcut_pool::sizing::{Rate, Sizing};
+    /// // Requests take 20 ms, and a pause of 200 ms is to be ridden out.
+    /// let held_for = Duration::from_millis(20) + Duration::from_millis(200);
+    /// let advice = Sizing::for_load(Rate::per_second(2_400.0), held_for).exact().recommend()?;
+    /// assert_eq!((advice.in_use, advice.capacity), (528.0, 792));
+    /// # Ok::<_, tailcut_pool::sizing::SizingError>(())
+    /// ```
     pub fn for_load(rate: Rate, held_for: Duration) -> Self {
         Sizing::new(Load {
             rate,
@@ -127,6 +173,15 @@ impl Sizing<Load> {
     ///
     /// The larger of this and mean x headroom counts: set a [headroom](Self::headroom) of 1 to go by
     /// refusals alone. Less than the mean is never recommended.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tailcut_pool::sizing::{Rate, Sizing};
+    /// let load = Sizing::for_load(Rate::per_second(100.0), Duration::from_millis(10)); // 1 in use
+    /// let (usual, rare) = (load.exact(), load.exact().refusals_at_most(1e-6));
+    /// assert_eq!((usual.recommend()?.capacity, rare.recommend()?.capacity), (2, 10));
+    /// # Ok::<_, tailcut_pool::sizing::SizingError>(())
+    /// ```
     pub fn refusals_at_most(mut self, share: f64) -> Self {
         self.from.refusals = Some(share);
         self
@@ -134,6 +189,15 @@ impl Sizing<Load> {
 
     /// The share of requests that a pool of `capacity` objects would refuse under this load, by
     /// Erlang's loss formula.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tailcut_pool::sizing::{Rate, Sizing};
+    /// let load = Sizing::for_load(Rate::per_second(100.0), Duration::from_millis(10)); // 1 in use
+    /// assert_eq!(load.refused_with(1)?, 0.5);
+    /// assert_eq!(load.refused_with(2)?, 0.2);
+    /// # Ok::<_, tailcut_pool::sizing::SizingError>(())
+    /// ```
     ///
     /// # Errors
     /// [`SizingError`] if the load is not a number to reckon with.
@@ -166,6 +230,14 @@ impl<Origin> Sizing<Origin> {
     }
 
     /// How many times the mean (or the peak) there is to be room for: 1.5 until told otherwise.
+    ///
+    /// ```
+    /// # use tailcut_pool::sizing::Sizing;
+    /// let advice = Sizing::from_peak(100).headroom(3.0).exact().recommend()?;
+    /// assert_eq!(advice.capacity, 300);
+    /// assert!(Sizing::from_peak(100).headroom(0.5).recommend().is_err());
+    /// # Ok::<_, tailcut_pool::sizing::SizingError>(())
+    /// ```
     pub fn headroom(mut self, factor: f64) -> Self {
         self.headroom = factor;
         self
@@ -173,6 +245,13 @@ impl<Origin> Sizing<Origin> {
 
     /// Leaves out the rounding up to a power of two, which rings need and [`Pool`](crate::Pool)
     /// does not.
+    ///
+    /// ```
+    /// # use tailcut_pool::sizing::Sizing;
+    /// let peak = Sizing::from_peak(100);
+    /// assert_eq!((peak.recommend()?.capacity, peak.exact().recommend()?.capacity), (256, 150));
+    /// # Ok::<_, tailcut_pool::sizing::SizingError>(())
+    /// ```
     pub fn exact(mut self) -> Self {
         self.exact = true;
         self
@@ -181,6 +260,15 @@ impl<Origin> Sizing<Origin> {
 
 impl<Origin: Basis> Sizing<Origin> {
     /// The recommended capacity, and when to push back.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// # use tailcut_pool::sizing::Sizing;
+    /// let advice = Sizing::from_peak(700).exact().recommend()?;
+    /// let pool = Pool::builder(|| [0_u8; 100]).keep_as_is().capacity(advice.capacity).build()?;
+    /// assert_eq!(pool.capacity(), 1050);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`SizingError`], naming the value that makes no sense or leads beyond what a pool can hold.
@@ -212,6 +300,15 @@ impl<Origin: Basis> Sizing<Origin> {
 }
 
 /// What a sizing starts from: [`Load`] or [`Peak`].
+///
+/// ```
+/// # use tailcut_pool::sizing::{Basis, Sizing, SizingError};
+/// fn megabytes<B: Basis>(sizing: &Sizing<B>, object_bytes: usize) -> Result<u128, SizingError> {
+///     Ok(sizing.recommend()?.bytes(object_bytes) >> 20)
+/// }
+/// assert_eq!(megabytes(&Sizing::from_peak(10_000), 4096)?, 64);
+/// # Ok::<_, SizingError>(())
+/// ```
 pub trait Basis: sealed::Basis {}
 impl<B: sealed::Basis> Basis for B {}
 
@@ -274,6 +371,16 @@ fn nanos(time: Duration) -> f64 {
 }
 
 /// How large to make a pool or queue, and when to push back.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// # use tailcut_pool::sizing::Sizing;
+/// let advice = Sizing::from_peak(700).recommend()?;
+/// println!("{} objects; refuse work from {} on", advice.capacity, advice.back_pressure_at);
+/// let pool = Pool::builder(|| 0_u64).capacity(advice.capacity).build()?;
+/// assert!(!advice.back_pressure(pool.statistics().in_use));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Recommendation {
@@ -307,6 +414,13 @@ impl Recommendation {
     /// cache lines of 64 bytes as a pool does. What the objects own on the heap comes on top.
     ///
     /// Of 128 bits, so that it cannot overflow.
+    ///
+    /// ```
+    /// # use tailcut_pool::sizing::Sizing;
+    /// let advice = Sizing::from_peak(1000).exact().headroom(1.0).recommend()?;
+    /// assert_eq!(advice.bytes(100), 128_000);
+    /// # Ok::<_, tailcut_pool::sizing::SizingError>(())
+    /// ```
     #[must_use]
     pub fn bytes(&self, object_bytes: usize) -> u128 {
         self.capacity as u128 * (object_bytes.max(1) as u128).next_multiple_of(LINE)
@@ -316,6 +430,13 @@ impl Recommendation {
 const LINE: u128 = 64;
 
 /// Why no capacity can be recommended.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tailcut_pool::sizing::{Rate, Sizing, SizingError};
+/// let load = Sizing::for_load(Rate::per_second(-1.0), Duration::from_millis(10));
+/// assert_eq!(load.recommend().unwrap_err(), SizingError::Rate(-1.0));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SizingError {

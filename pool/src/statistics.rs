@@ -11,6 +11,16 @@ use crate::percpu::Path;
 /// Cores are read one after the other. While nobody uses the pool all figures are exact; while it
 /// is used, those of different cores are some nanoseconds apart, so that sums may be off by what
 /// happened meanwhile.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// # let pool = Pool::builder(|| 0_u64).capacity(100).build()?;
+/// let statistics = pool.statistics();
+/// if statistics.high_water == statistics.capacity {
+///     println!("it was all in use at some time: {statistics:?}");
+/// }
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
@@ -42,6 +52,17 @@ pub struct Statistics {
 }
 
 /// What happened on one core.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// # let pool = Pool::builder(|| 0_u64).capacity(100).build()?;
+/// for (number, core) in pool.statistics().cores.iter().enumerate() {
+///     if core.steals > core.refills {
+///         println!("core {number} lives on what others leave: {core:?}");
+///     }
+/// }
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CoreStatistics {
@@ -65,6 +86,17 @@ pub struct CoreStatistics {
 
 impl Statistics {
     /// The sum over all cores.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(100).build()?;
+    /// for _ in 0..1000 {
+    ///     drop(pool.try_get()?);
+    /// }
+    /// let total = pool.statistics().total();
+    /// assert_eq!((total.gets, total.puts), (1000, 1000));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn total(&self) -> CoreStatistics {
         let mut total = CoreStatistics::default();
@@ -92,6 +124,15 @@ impl Statistics {
     }
 
     /// How many objects are free.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(100).build()?;
+    /// let held = pool.try_get_array::<30>()?;
+    /// assert_eq!(pool.statistics().free(), 70);
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn free(&self) -> usize {
         self.capacity - self.in_use

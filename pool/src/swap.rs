@@ -21,6 +21,9 @@
 //! a shared count in its place would cost every core a cache-line transfer a get. A replacement
 //! takes 0.15 us besides making the new pool and ending the old one.
 //!
+//! Nothing is locked, so that a child made by `fork` goes on with its copy whatever other threads were
+//! about. Rejected: a lock around each replacement, to count them. A child hung if a thread was in it.
+//!
 //! # Who ends the old pool
 //!
 //! [`Swap::replace`] returns it. A caller that just drops that leaves the end, which drops every
@@ -49,13 +52,18 @@
 //! drop(old); // ends here, with all its objects
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! In a child made by `fork`, a pool that another thread was just looking at, or taking out, never
+//! ends: that thread's hold on it stays. Nor does it become idle if others held objects of it. So do
+//! not wait there for pools that the parent had.
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 
+use crate::counter::Counter;
 use crate::guard::OwnedGuard;
 use crate::overload::Refuse;
 use crate::pool::{Exhausted, Pool};
@@ -65,20 +73,40 @@ use crate::recycle::{ByTrait, Recycler};
 ///
 /// See the [module](self) for what it costs and how the old pool ends. Both pools have the same
 /// type: the same objects, recycler and overload policy.
+///
+/// ```
+/// use tailcut_pool::{AsIs, Pool, Swap};
+///
+/// # let pool = |capacity| Pool::builder(|| 0_u64).keep_as_is().capacity(capacity).build();
+/// struct Service { orders: Swap<u64, AsIs> }
+///
+/// let service = Service { orders: Swap::new(pool(100)?) };
+/// let order = service.orders.try_get()?;
+/// service.orders.replace(pool(200)?);
+/// drop(order); // goes back where it came from
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 pub struct Swap<T, R = ByTrait, O = Refuse> {
     current: ArcSwap<Pool<T, R, O>>,
-    /// How many pools were replaced. Locked while one is, and by who wants to know which pool it
-    /// looks at: not by gets.
-    replaced: Mutex<u64>,
+    /// How many pools came after the first. Each has its number with it.
+    successors: Counter,
 }
 
 impl<T, R, O> Swap<T, R, O> {
     /// Begins with `pool`.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(100).build()?);
+    /// assert_eq!(swap.current().capacity(), 100);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
-    pub fn new(pool: Pool<T, R, O>) -> Self {
+    pub fn new(mut pool: Pool<T, R, O>) -> Self {
+        pool.number = 0;
         Swap {
             current: ArcSwap::from_pointee(pool),
-            replaced: Mutex::new(0),
+            successors: Counter::default(),
         }
     }
 
@@ -88,14 +116,20 @@ impl<T, R, O> Swap<T, R, O> {
     /// by the old pool. Guards of the old pool stay valid. Whoever waits for an object of the old
     /// pool goes on waiting for one of the old pool's.
     ///
-    /// Takes a lock against other replacements, and looks at every thread that has a get under way;
-    /// making `new` is the dear part. Ending the old pool is the caller's matter: see the
+    /// Looks at every thread that has a get under way; making `new` is the dear part. Ending the old pool is the caller's matter: see the
     /// [module](self).
-    pub fn replace(&self, new: Pool<T, R, O>) -> Arc<Pool<T, R, O>> {
-        let new = Arc::new(new);
-        let mut replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-        *replaced += 1;
-        self.current.swap(new)
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// # let pool = |capacity| Pool::builder(|| 0_u64).capacity(capacity).build();
+    /// let swap = Swap::new(pool(100)?);
+    /// let old = swap.replace(pool(200)?);
+    /// assert_eq!((old.capacity(), swap.current().capacity()), (100, 200));
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
+    pub fn replace(&self, mut new: Pool<T, R, O>) -> Arc<Pool<T, R, O>> {
+        new.number = self.successors.count() + 1;
+        self.current.swap(Arc::new(new))
     }
 
     /// The current pool, for as long as the caller keeps it. A shared reference count pays: for
@@ -136,23 +170,37 @@ impl<T, R, O> Swap<T, R, O> {
     /// For a thread or task that gets often: remembers the current pool, so that a get costs less.
     ///
     /// An idle reader keeps the pool that it saw last; see [`Reader::refresh`].
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(100).build()?);
+    /// let mut reader = swap.reader();
+    /// for _ in 0..1000 {
+    ///     drop(reader.try_get()?);
+    /// }
+    /// assert_eq!(swap.current().statistics().total().gets, 1000);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn reader(&self) -> Reader<'_, T, R, O> {
         Reader {
             cache: Cache::new(Place(self)),
         }
     }
-
-    /// The current pool, and how many there were before it.
-    pub(crate) fn numbered(&self) -> (Arc<Pool<T, R, O>>, u64) {
-        let replaced = self.replaced.lock().unwrap_or_else(PoisonError::into_inner);
-        (self.current(), *replaced)
-    }
 }
 
 impl<T, R: Recycler<T>, O> Swap<T, R, O> {
     /// Takes an object of the current pool and recycles it, or refuses at once if every object of
     /// that pool is in use. As [`Pool::try_get_owned`].
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(1).build()?);
+    /// let held = swap.try_get()?;
+    /// assert!(swap.try_get().is_err());
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Exhausted`] if every object of the current pool is in use.
@@ -199,6 +247,15 @@ type Remembered<'s, T, R, O> = Cache<Place<'s, T, R, O>, Arc<Pool<T, R, O>>>;
 
 impl<T, R, O> Reader<'_, T, R, O> {
     /// The current pool, looked up if it is no longer the one that this reader remembers.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(10).wait().build()?);
+    /// let mut reader = swap.reader();
+    /// let object = reader.pool().get(); // by any way of getting
+    /// # drop(object);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[inline]
     pub fn pool(&mut self) -> &Pool<T, R, O> {
         self.cache.load()
@@ -206,6 +263,18 @@ impl<T, R, O> Reader<'_, T, R, O> {
 
     /// Lets go of a pool that was replaced. Every get does that too; this is for a reader that is
     /// about to be idle for long, or that the old pool's end waits for.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tailcut_pool::{Pool, Swap};
+    /// # let pool = |capacity| Pool::builder(|| 0_u64).capacity(capacity).build();
+    /// let swap = Swap::new(pool(1)?);
+    /// let mut reader = swap.reader();
+    /// let old = swap.replace(pool(2)?);
+    /// reader.refresh();
+    /// assert_eq!(Arc::strong_count(&old), 1); // nobody else keeps it
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn refresh(&mut self) {
         self.pool();
     }
@@ -213,6 +282,16 @@ impl<T, R, O> Reader<'_, T, R, O> {
 
 impl<T, R: Recycler<T>, O> Reader<'_, T, R, O> {
     /// As [`Swap::try_get`].
+    ///
+    /// ```
+    /// # use tailcut_pool::{Pool, Swap};
+    /// let swap = Swap::new(Pool::builder(|| 0_u64).capacity(1).build()?);
+    /// let mut reader = swap.reader();
+    /// let held = reader.try_get()?;
+    /// assert!(reader.try_get().is_err());
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Exhausted`] if every object of the current pool is in use.

@@ -13,6 +13,17 @@ use crate::pool::Pool;
 use crate::recycle::Recycler;
 
 /// A future's wait for an object, from [`Pool::get_async`](crate::Pool::get_async).
+///
+/// ```
+/// # use tailcut_pool::{ByTrait, GetAsync, Pool};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tailcut_pool::BuildError> {
+/// let pool = Pool::builder(String::new).capacity(1).wait().build()?;
+/// let waiting: GetAsync<'_, String, ByTrait> = pool.get_async();
+/// let mut text = waiting.await;
+/// text.push('x');
+/// # Ok(()) }
+/// ```
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct GetAsync<'p, T, R> {
     pool: &'p Pool<T, R, Wait>,

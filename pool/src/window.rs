@@ -58,6 +58,15 @@ impl<'p, T> Window<'p, T> {
 
     /// Keeps the object in use until the window is released.
     ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(100).keep_as_is().build()?;
+    /// let mut live = pool.window();
+    /// live.push(pool.try_get()?);
+    /// assert_eq!(pool.statistics().in_use, 1);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Panics
     /// If the guard is another pool's: its object could not be given back here.
     #[inline]
@@ -81,18 +90,49 @@ impl<'p, T> Window<'p, T> {
     }
 
     /// How many objects the window keeps in use.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(100).keep_as_is().build()?;
+    /// let mut live = pool.window();
+    /// pool.try_get_array::<10>()?.map(|object| live.push(object));
+    /// assert_eq!(live.len(), 10);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.chain.nodes() * self.free.batch() + self.open_len
     }
 
     /// Whether the window keeps nothing in use.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(100).keep_as_is().build()?;
+    /// let mut live = pool.window();
+    /// live.push(pool.try_get()?);
+    /// live.release();
+    /// assert!(live.is_empty());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Gives every object back in O(1); the window is empty then and can be filled again.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(100).keep_as_is().build()?;
+    /// let mut live = pool.window();
+    /// for _round in 0..3 {
+    ///     (0..100).for_each(|_| live.push(pool.try_get().unwrap()));
+    ///     live.release();
+    /// }
+    /// assert_eq!(pool.statistics().free(), 100);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn release(&mut self) {
         // What is done on an object's return may panic (`Builder::on_return`): the others go back.
         let mut first_panic = None;
@@ -111,6 +151,21 @@ impl<'p, T> Window<'p, T> {
     }
 
     /// Shows every object, in the order of pushing. Touches them all: O(n).
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(100).keep_as_is().build()?;
+    /// let mut live = pool.window();
+    /// for number in 1..=100 {
+    ///     let mut object = pool.try_get()?;
+    ///     *object = number;
+    ///     live.push(object);
+    /// }
+    /// let mut sum = 0;
+    /// live.for_each(|number| sum += number);
+    /// assert_eq!(sum, 5050);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn for_each(&self, mut visit: impl FnMut(&T)) {
         let mut show = |slot| {
             let object: NonNull<T> = self.free.place().object(slot).cast();

@@ -152,6 +152,62 @@ fn a_write_after_the_return_is_found_when_the_object_is_next_taken() {
     });
 }
 
+/// Spoils the canary of one object of a full pool, which lies at `victim` among those taken.
+fn spoil_one(pool: &Pool<Bytes, AsIs>, victim: usize) {
+    let mut all = pool.try_get_array::<4>().unwrap();
+    let behind = (&raw mut *all[victim]).cast::<u8>().wrapping_add(127);
+    drop(all);
+    // SAFETY: the slot's last byte, which belongs to nobody but the canary.
+    unsafe { behind.write(0) };
+}
+
+#[test]
+fn a_spoilt_object_among_many_is_the_only_one_that_stays_out_of_use() {
+    for (portable, victim) in (0..8).map(|case| (case % 2 == 1, case / 2)) {
+        let (pool, reports) = reporting(portable);
+        // A pool that never made an owned guard ends however many objects it misses.
+        drop(pool.try_get_owned().unwrap());
+        spoil_one(&pool, victim);
+        let message = panic_of(|| drop(pool.try_get_array::<4>()));
+        assert!(message.contains("28 bytes beyond the end"), "{message}");
+        assert!(pool.in_use().unwrap().is_empty(), "nobody holds one");
+        assert_eq!(pool.statistics().in_use, 1);
+        assert!(pool.try_get_array::<4>().is_err());
+        assert_eq!(pool.try_get_array::<3>().unwrap().len(), 3);
+        drop(pool);
+        assert_eq!(Arc::strong_count(&reports), 1, "the pool has ended");
+        assert!(reports.lock().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_task_that_is_handed_a_spoilt_object_is_told_and_the_pool_ends() {
+    for portable in [false, true] {
+        let reports = Reported::default();
+        let mine = Arc::clone(&reports);
+        let checks = Checks::new().on_leak(move |left| mine.lock().unwrap().push(left.to_vec()));
+        let pool = builder(portable, checks)
+            .capacity(1)
+            .wait()
+            .build()
+            .unwrap();
+        let mut held = pool.own(pool.get());
+        let behind = (&raw mut *held).cast::<u8>().wrapping_add(127);
+        let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut wait = Box::pin(pool.get_async());
+        assert!(wait.as_mut().poll(&mut task).is_pending());
+        drop(held);
+        // SAFETY: the slot's last byte, which belongs to nobody but the canary.
+        unsafe { behind.write(0) };
+        let message = panic_of(|| drop(wait.as_mut().poll(&mut task)));
+        assert!(message.contains("28 bytes beyond the end"), "{message}");
+        drop(wait);
+        assert!(pool.in_use().unwrap().is_empty());
+        drop(pool);
+        assert_eq!(Arc::strong_count(&reports), 1, "the pool has ended");
+    }
+}
+
 #[test]
 fn objects_in_use_are_listed_with_the_place_and_thread_that_took_them() {
     both_paths(|pool| {

@@ -595,3 +595,44 @@ fn pools_that_begin_and_end_in_other_threads_do_not_disturb_a_fork() {
         watched.unwrap();
     });
 }
+
+#[cfg(feature = "swap")]
+#[test]
+fn a_child_can_use_and_replace_a_pool_that_other_threads_were_replacing() {
+    use tailcut_pool::Swap;
+    use tailcut_pool::export::Snapshot;
+
+    both_paths(|builder| {
+        let pool = || builder.clone().capacity(8).build().unwrap();
+        let swap = Swap::new(pool());
+        let observed = || Snapshot::of("", &swap).statistics.capacity;
+        fork_amid(
+            150,
+            || {
+                drop(swap.replace(pool()));
+                for _ in 0..100 {
+                    assert_eq!(observed(), 8);
+                    drop(swap.try_get());
+                }
+            },
+            || {
+                let mut reader = swap.reader();
+                drop(swap.try_get());
+                drop(swap.replace(builder.clone().capacity(30).build().unwrap()));
+                assert_eq!(observed(), 30);
+                let all: Vec<_> = std::iter::from_fn(|| swap.try_get().ok()).collect();
+                assert_eq!(all.len(), 30, "nobody else ever used this pool");
+                assert!(reader.try_get().is_err());
+                std::thread::scope(|scope| {
+                    scope.spawn(|| drop(swap.replace(pool())));
+                });
+                assert!(reader.try_get().is_ok());
+                drop(all);
+                // SAFETY: the child ends by `_exit`, so that the original is never used again.
+                drop(unsafe { std::ptr::read(&raw const swap) });
+            },
+        );
+        assert_eq!(observed(), 8);
+        assert!(swap.try_get().is_ok());
+    });
+}

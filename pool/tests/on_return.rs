@@ -4,11 +4,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
-use tailcut_pool::{AsIs, Guard, OwnedGuard, Pool};
+use tailcut_pool::{AsIs, Checks, Guard, OwnedGuard, Pool};
 
 /// A secret, and how it behaves when it is cleaned.
 #[derive(Default)]
@@ -259,5 +259,35 @@ fn a_recycler_and_a_cleaning_that_both_panic_do_not_end_the_process() {
         panics(|| drop(pool.try_get()));
         panics(|| drop(pool.try_get()));
         assert!(pool.try_get().is_err(), "both are out of use");
+    }
+}
+
+#[test]
+fn a_cleaning_that_panics_does_not_hide_why_an_array_was_not_taken() {
+    for (portable, victim) in (0..8).map(|case| (case % 2 == 1, case / 2)) {
+        let failing = Arc::new(AtomicBool::new(false));
+        let fails = Arc::clone(&failing);
+        let builder = Pool::builder(|| [0_u8; 100])
+            .keep_as_is()
+            .capacity(4)
+            .checked(Checks::new())
+            .on_return(move |_: &mut [u8; 100]| {
+                assert!(!fails.load(Ordering::Relaxed), "cannot be cleaned");
+            });
+        let builder = if portable {
+            builder.portable()
+        } else {
+            builder
+        };
+        let pool = builder.build().unwrap();
+        let mut all = pool.try_get_array::<4>().unwrap();
+        let behind = (&raw mut *all[victim]).cast::<u8>().wrapping_add(127);
+        drop(all);
+        // SAFETY: the slot's last byte, which belongs to nobody but the pool's own check.
+        unsafe { behind.write(0) };
+        failing.store(true, Ordering::Relaxed);
+        let panic = catch_unwind(AssertUnwindSafe(|| drop(pool.try_get_array::<4>())));
+        let message = panic.unwrap_err().downcast::<String>().unwrap();
+        assert!(message.contains("beyond the end"), "{message}");
     }
 }

@@ -237,8 +237,8 @@ pub const SYSTEM_CALLS: u32 = 512;
 pub struct SystemCall {
     /// Series that times it, plus one; 0 if it is not timed.
     pub series_plus_one: u32,
-    /// Index of the argument that is a number of bytes.
-    pub bytes_argument: u16,
+    /// Offset in the kernel's `pt_regs` of the argument that is a number of bytes.
+    pub bytes_register: u16,
     /// Why a thread that blocks in it is off the CPU: 0, or one of the classes.
     pub class: u8,
     /// Keeps the type free of padding.

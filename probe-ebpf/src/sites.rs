@@ -18,11 +18,14 @@ pub struct Site {
     pub series: u32,
     /// What a hit does: [`ENTER`], ...
     pub action: u32,
-    /// Bytes between the stack pointer at the site and the return address.
+    /// Bytes between the stack pointer at the site and the return address, or [`UNKNOWN_DEPTH`].
     pub stack_depth: u64,
     /// Its arguments.
     pub places: [Place; PLACES],
 }
+
+/// At a way out of a function whose stack pointer is not known there.
+pub const UNKNOWN_DEPTH: u64 = u64::MAX;
 
 /// A call begins. Places: size, factor of the size, pointer that is given back.
 pub const ENTER: u32 = 0;
@@ -32,6 +35,11 @@ pub const LEAVE: u32 = 1;
 pub const TIMED: u32 = 2;
 /// The first place holds a number of things or bytes, the second a detail.
 pub const COUNTED: u32 = 3;
+
+/// An object was allocated. Places: its address, its bytes, bytes that it stands for.
+pub const BORN: u32 = 4;
+/// An object was freed. Place: its address.
+pub const DIED: u32 = 5;
 
 /// Where an argument is.
 #[repr(C)]

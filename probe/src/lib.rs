@@ -7,17 +7,42 @@
 //! | module | what |
 //! |---|---|
 //! | [`catalogue`] | every series in words |
-//! | [`export`] | the exporter: Prometheus text and native histograms over HTTP |
-//! | [`live`] | the live view: screen, plain table, JSON lines |
-//! | [`stop`] | the flag that asks a session to end, and the signals that raise it |
-//! | [`target_choice`] | which process: by number, name or systemd unit |
 //! | [`tick`] | what is seen in an interval |
 
+#[cfg(target_os = "linux")]
+pub mod binary;
+#[cfg(target_os = "linux")]
+mod calibration;
 pub mod catalogue;
 #[cfg(target_os = "linux")]
 pub mod export;
+#[cfg(target_os = "linux")]
+pub mod host;
+#[cfg(target_os = "linux")]
+mod layout;
+#[cfg(target_os = "linux")]
 pub mod live;
+#[cfg(target_os = "linux")]
+mod programs;
+#[cfg(target_os = "linux")]
+pub mod record;
+#[cfg(target_os = "linux")]
+pub mod session;
+#[cfg(target_os = "linux")]
+pub mod stacks;
+#[cfg(target_os = "linux")]
 pub mod stop;
+#[cfg(target_os = "linux")]
+mod system_calls;
 #[cfg(target_os = "linux")]
 pub mod target_choice;
 pub mod tick;
+#[cfg(target_os = "linux")]
+mod user_probes;
+
+#[cfg(target_os = "linux")]
+pub use layout::LayoutError;
+#[cfg(target_os = "linux")]
+pub use programs::ProgramsError;
+#[cfg(target_os = "linux")]
+pub use session::{Options, Session, SessionError};

@@ -4,6 +4,9 @@ use hdrhistogram::Histogram;
 
 use crate::catalogue::Series;
 
+/// Values of a series, in its unit.
+pub type Values = Histogram<u64>;
+
 /// One interval, about a second.
 #[derive(Debug, Clone, Default)]
 pub struct Tick {
@@ -88,6 +91,8 @@ pub struct SlowEvent {
     pub end_ns: u64,
     /// Its detail, as the catalogue says.
     pub detail: u64,
+    /// Bytes that it was about, if it was about some.
+    pub bytes: Option<u64>,
     /// Who took the CPU (`name/thread`), or the name of the system call.
     pub by: Option<String>,
     /// Return address of the call, if known.
@@ -154,6 +159,6 @@ pub struct Window {
     pub end_ns: u64,
     /// Hits in it.
     pub hits: u64,
-    /// `hits`, `time` or `end of the session`.
+    /// `hits`, `time` or `cost`.
     pub ended_by: &'static str,
 }

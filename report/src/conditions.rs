@@ -2,6 +2,7 @@
 
 use crate::digest::RunDigest;
 use crate::format;
+use crate::pauses;
 use crate::recording::Meta;
 use crate::report::Report;
 use crate::variant::{NOOP, label};
@@ -33,6 +34,7 @@ pub(crate) fn conditions(report: &Report) -> Vec<Condition> {
         of(runs, "Duration", |meta| {
             let measured = format::nanos(meta.load.duration_ns);
             match meta.load.warmup_ns {
+                _ if meta.load.duration_ns == 0 => String::new(),
                 0 => format!("{measured} a run, no warm-up"),
                 warmup => format!(
                     "{measured} a run after {} of warm-up",
@@ -66,6 +68,7 @@ pub(crate) fn conditions(report: &Report) -> Vec<Condition> {
         },
         of(runs, "Rights", rights),
     ];
+    all.extend(pauses::conditions::conditions(report));
     all.retain(|condition| !condition.values.is_empty());
     all
 }
@@ -73,8 +76,17 @@ pub(crate) fn conditions(report: &Report) -> Vec<Condition> {
 /// The command lines that made the runs, each once, as a shell takes them.
 pub(crate) fn commands(report: &Report) -> Vec<String> {
     let mut commands: Vec<String> = Vec::new();
-    for run in &report.runs {
-        let words: Vec<String> = run.meta.command.iter().map(|word| quote(word)).collect();
+    let probe = |run: &RunDigest| {
+        run.pauses
+            .as_ref()
+            .map(|pauses| pauses.meta.command.clone())
+    };
+    let all = report
+        .runs
+        .iter()
+        .flat_map(|run| [Some(run.meta.command.clone()), probe(run)]);
+    for command in all.flatten() {
+        let words: Vec<String> = command.iter().map(|word| quote(word)).collect();
         let command = words.join(" ");
         if !command.is_empty() && !commands.contains(&command) {
             commands.push(command);
@@ -127,6 +139,9 @@ fn machine(meta: &Meta) -> String {
 
 fn load(meta: &Meta) -> String {
     let load = &meta.load;
+    if load.rate_target == 0.0 {
+        return String::new();
+    }
     let rate = format!("{} requests/s, open loop", format::count(load.rate_target));
     let window = match load.window {
         0 => String::new(),

@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use hdrhistogram::Histogram;
 
 use crate::heat;
+use crate::pauses::{PauseDigest, PauseDigestBuilder};
 use crate::recording::{
-    self, Interval, Meta, Reader, Recording, RecordingError, SlowRequest, State,
+    self, Interval, Meta, Reader, Recording, RecordingError, SlowRequest, StackTable, State,
 };
 use crate::statistics::{maximum, quantile, total};
+use crate::text;
 
 /// Slow requests kept per run: more than a page shows of a variant.
 const WORST: usize = 8;
@@ -30,6 +32,8 @@ pub(crate) struct RunDigest {
     pub(crate) seconds: Vec<Second>,
     /// The worst of the recorded slow requests, worst first.
     pub(crate) worst: Vec<SlowRequest>,
+    /// What a probe saw meanwhile; `None` when nobody traced.
+    pub(crate) pauses: Option<PauseDigest>,
 }
 
 /// What a report knows of one interval of response times.
@@ -53,6 +57,20 @@ impl RunDigest {
             digest.take(interval, &mut pending);
         }
         digest.close(pending);
+        if let Some(pauses) = recording.pauses {
+            let slow = &recording.slow;
+            let mut builder = PauseDigestBuilder::new(&pauses.meta, &digest.seconds, slow);
+            pauses
+                .intervals
+                .into_iter()
+                .for_each(|interval| builder.interval(interval));
+            pauses
+                .pauses
+                .into_iter()
+                .for_each(|pause| builder.pause(pause));
+            builder.ignore(pauses.not_read);
+            digest.pauses = Some(builder.finish(&pauses.stacks));
+        }
         digest
     }
 
@@ -68,10 +86,28 @@ impl RunDigest {
             digest.take(interval?, &mut pending);
         }
         digest.close(pending);
+        if let Some(pauses) = reader.pauses() {
+            let mut builder =
+                PauseDigestBuilder::new(pauses.meta(), &digest.seconds, reader.slow());
+            for interval in pauses.intervals() {
+                builder.interval(interval?);
+            }
+            for pause in pauses.pauses() {
+                builder.pause(pause?);
+            }
+            let stacks = if builder.points_to_stacks() {
+                pauses.stacks()?
+            } else {
+                StackTable::default()
+            };
+            digest.pauses = Some(builder.finish(&stacks));
+        }
         Ok(digest)
     }
 
-    fn new(dir: PathBuf, meta: Meta, slow: &[SlowRequest]) -> RunDigest {
+    fn new(dir: PathBuf, mut meta: Meta, slow: &[SlowRequest]) -> RunDigest {
+        // The name of a traced process may be anything, and stands in every table.
+        meta.variant = text::name(&meta.variant);
         let mut worst = slow.to_vec();
         worst.sort_by_key(|request| Reverse(request.response_ns()));
         worst.truncate(WORST);
@@ -82,6 +118,7 @@ impl RunDigest {
             service: recording::empty(),
             seconds: Vec::new(),
             worst,
+            pauses: None,
         }
     }
 
@@ -101,7 +138,7 @@ impl RunDigest {
                     }
                 }
             }
-            // Series of other tools are not this report's.
+            // A probe's series stand in a log of their own; others are not this report's.
             _ => {}
         }
     }
@@ -124,11 +161,22 @@ impl RunDigest {
         self.meta.state != State::Complete
     }
 
-    /// Start of the measured time on `CLOCK_MONOTONIC`, in nanoseconds.
+    /// Whether nothing but pauses was recorded: no load ran.
+    pub(crate) fn only_traced(&self) -> bool {
+        self.pauses.is_some()
+            && self.meta.result.is_none()
+            && self.meta.load.rate_target == 0.0
+            && self.seconds.is_empty()
+    }
+
+    /// Start of the measured time on `CLOCK_MONOTONIC`, in nanoseconds; where nothing was measured,
+    /// of the traced time.
     pub(crate) fn start_ns(&self) -> u64 {
-        self.seconds
-            .first()
-            .map_or(self.meta.clock.monotonic_ns, |second| second.start_ns)
+        match (self.seconds.first(), &self.pauses) {
+            (Some(second), _) => second.start_ns,
+            (None, Some(pauses)) => pauses.span().0,
+            (None, None) => self.meta.clock.monotonic_ns,
+        }
     }
 
     /// Length of the schedule that was run, in nanoseconds.

@@ -1,7 +1,7 @@
 //! The one home of how figures look: three significant digits, a unit that a person reads at once.
 //!
 //! Everything that shows a figure (terminal, Markdown, HTML) takes it from here; the script in the
-//! page has a counterpart for its axes, `assets/report.js`.
+//! page has a counterpart for its axes, `assets/charts.js`.
 
 /// A duration of nanoseconds: `84 µs`, `1.2 ms`, `31.2 ms`.
 pub fn duration(ns: f64) -> String {

@@ -1,7 +1,8 @@
 //! Recordings of latency runs, their statistics, and the report made from them.
 //!
-//! A run writes a [`recording`]; [`Report`] reads any number of them and says what they show: as
-//! one HTML page, as a Markdown comment, as JSON, as tables of text.
+//! A run writes a [`recording`], a probe its pauses into the same or one of its own; [`Report`]
+//! reads any number of them and says what they show: as one HTML page, as a Markdown comment, as
+//! JSON, as tables of text.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,17 +27,20 @@ mod html;
 mod json;
 mod markdown;
 mod measures;
+mod pauses;
 pub mod recording;
 mod report;
 pub mod statistics;
 pub mod summary;
 mod table;
+mod text;
 mod variant;
 mod verdict;
 
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
 pub use json::Document;
+pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
 pub use report::Report;
 pub use table::Table;
 pub use variant::label;

@@ -1,10 +1,12 @@
-//! The report as a comment on a change: verdict, before and after, all variants, conditions.
+//! The report as a comment on a change: verdict, before and after, all variants, pauses, conditions.
 
 use std::fmt::Write as _;
 
 use crate::conditions::{commands, conditions};
+use crate::pauses::tables;
 use crate::report::Report;
 use crate::table::Table;
+use crate::text::clean;
 
 /// The whole comment.
 pub(crate) fn comment(report: &Report) -> String {
@@ -18,8 +20,11 @@ pub(crate) fn comment(report: &Report) -> String {
         text.push('\n');
         table(&mut text, &comparison);
     }
-    text.push('\n');
-    table(&mut text, &report.table());
+    if !report.variants.is_empty() {
+        text.push('\n');
+        table(&mut text, &report.table());
+    }
+    pauses(&mut text, report);
     let _ = writeln!(text, "\n<details><summary>Conditions</summary>\n");
     for condition in conditions(report) {
         let value = condition.values.join("; ");
@@ -34,6 +39,29 @@ pub(crate) fn comment(report: &Report) -> String {
     }
     text.push_str("\n</details>\n");
     text
+}
+
+/// What a probe saw; nothing when nobody traced.
+fn pauses(text: &mut String, report: &Report) {
+    let parts = [
+        ("Pauses", tables::pauses(report)),
+        ("The longest of them", tables::longest(report)),
+        (
+            "Slow requests that overlap a pause of their own thread, from intended start to end (a \
+             coincidence, not yet a cause)",
+            tables::overlap(report),
+        ),
+        (
+            "Traced, but no pauses: calls, sizes, counts",
+            tables::others(report),
+        ),
+    ];
+    for (title, part) in parts {
+        if let Some(part) = part {
+            let _ = writeln!(text, "\n{title}:\n");
+            table(text, &part);
+        }
+    }
 }
 
 fn table(text: &mut String, table: &Table) {
@@ -55,7 +83,7 @@ fn table(text: &mut String, table: &Table) {
 /// Takes from a text whatever Markdown or HTML would make of it.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for letter in clean(text).chars() {
         match letter {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -64,7 +92,6 @@ fn escape(text: &str) -> String {
                 escaped.push('\\');
                 escaped.push(letter);
             }
-            letter if letter.is_control() => escaped.push(' '),
             letter => escaped.push(letter),
         }
     }

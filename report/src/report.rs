@@ -11,6 +11,7 @@ use crate::error::ReportError;
 use crate::html;
 use crate::json::Document;
 use crate::markdown;
+use crate::pauses::{only_traced, tables};
 use crate::recording::{META_FILE, Reader, Recording};
 use crate::summary::VariantSummary;
 use crate::table::Table;
@@ -24,8 +25,10 @@ use crate::verdict::{Verdict, verdict};
 pub struct Report {
     /// In the order in which they were made.
     pub(crate) runs: Vec<RunDigest>,
-    /// In the order in which they are shown.
+    /// What ran under load, in the order in which they are shown.
     pub(crate) variants: Vec<Variant>,
+    /// What was traced without a load of ours.
+    pub(crate) traced: Vec<Variant>,
     pub(crate) comparison: Option<Comparison>,
     pub(crate) verdict: Verdict,
 }
@@ -48,7 +51,8 @@ impl Report {
     /// Makes a report of all recordings in a folder: the folder itself if it is one, and its
     /// direct subfolders that are.
     ///
-    /// Reads one interval at a time: five recordings of an hour each take 2 s and 35 MiB.
+    /// Reads one interval and one pause at a time: five recordings of an hour each take 2 s and
+    /// 35 MiB; ten of twenty minutes each with seven series of pauses 3 s and 54 MB.
     ///
     /// # Errors
     /// [`ReportError::NoRecording`] when there is none, [`ReportError::Search`] when the folder
@@ -75,17 +79,25 @@ impl Report {
             let key = |run: &RunDigest| (run.meta.sequence, run.meta.run, run.meta.clock.unix_ns);
             key(a).cmp(&key(b)).then_with(|| a.dir.cmp(&b.dir))
         });
-        let variants = Variant::group(&runs);
+        let (traced, variants): (Vec<Variant>, Vec<Variant>) = Variant::group(&runs)
+            .into_iter()
+            .partition(|variant| variant.runs.iter().all(|run| runs[*run].only_traced()));
         Ok(Report {
             comparison: compare(&variants),
-            verdict: verdict(&variants, &runs),
+            verdict: if variants.is_empty() {
+                only_traced(&traced)
+            } else {
+                verdict(&variants, &runs)
+            },
             runs,
             variants,
+            traced,
         })
     }
 
-    /// One self-contained page: opens offline, asks for nothing outside itself. 120 KB for a demo,
-    /// 0.8 MB for five recordings of an hour each.
+    /// One self-contained page: opens offline, asks for nothing outside itself. 120 KB for a demo
+    /// (170 KB where it was traced), 0.8 MB for five recordings of an hour each, 2.4 MB for ten of
+    /// twenty minutes each that were traced.
     pub fn html(&self) -> String {
         html::page(self)
     }
@@ -100,10 +112,15 @@ impl Report {
         Document::of(self)
     }
 
-    /// The figures by variant: the no-op, the heaps, the pool, then any others.
+    /// All variants: what ran under load, then what was only traced.
+    pub(crate) fn all_variants(&self) -> impl Iterator<Item = &Variant> + Clone {
+        self.variants.iter().chain(&self.traced)
+    }
+
+    /// The figures by variant: the no-op, the heaps, the pool, any others, then processes that were
+    /// traced without load.
     pub fn summaries(&self) -> IndexMap<String, VariantSummary> {
-        self.variants
-            .iter()
+        self.all_variants()
             .map(|variant| (variant.name.clone(), variant.summary.clone()))
             .collect()
     }
@@ -123,7 +140,12 @@ impl Report {
         self.comparison.as_ref().map(Table::of_comparison)
     }
 
-    /// All figures as text: a row per measure, a column per variant.
+    /// The pauses as text: a row per kind and variant; `None` when there were none.
+    pub fn pause_table(&self) -> Option<Table> {
+        tables::pauses(self)
+    }
+
+    /// All figures as text: a row per measure, a column per variant that ran under load.
     pub fn table(&self) -> Table {
         Table::of_variants(&self.variants)
     }

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::digest::RunDigest;
+use crate::pauses::PauseSummary;
 use crate::recording::Stalls;
 use crate::statistics::{maximum, mean, median, quantile, total};
 
@@ -69,6 +70,8 @@ pub struct VariantSummary {
     pub max_rss_bytes: u64,
     /// The stalls in detail: sums over the runs, the longest gap as it is.
     pub stalls: Stalls,
+    /// What a probe saw meanwhile; null when no run was traced.
+    pub pauses: Option<PauseSummary>,
 }
 
 impl VariantSummary {
@@ -134,6 +137,7 @@ impl VariantSummary {
                 .max()
                 .unwrap_or(0),
             stalls,
+            pauses: PauseSummary::of(runs),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::compare::{best_heap, pool};
 use crate::digest::RunDigest;
 use crate::format;
 use crate::statistics::total;
+use crate::text;
 use crate::variant::{HEAP_PREFIX, NOOP, Variant};
 
 /// What the runs show.
@@ -21,6 +22,17 @@ pub struct Verdict {
     pub sentence: String,
     /// What a reader must know to weigh the sentence.
     pub notes: Vec<String>,
+}
+
+impl Verdict {
+    /// Texts of the recordings stand in it, and it is printed to terminals.
+    pub(crate) fn new(outcome: Outcome, sentence: &str, notes: &[String]) -> Verdict {
+        Verdict {
+            outcome,
+            sentence: text::clean(sentence),
+            notes: notes.iter().map(|note| text::clean(note)).collect(),
+        }
+    }
 }
 
 /// Which way a verdict goes.
@@ -39,11 +51,7 @@ pub enum Outcome {
 pub(crate) fn verdict(variants: &[Variant], runs: &[RunDigest]) -> Verdict {
     let (outcome, sentence, mut notes) = judge(variants, runs);
     notes.extend(context(variants));
-    Verdict {
-        outcome,
-        sentence,
-        notes,
-    }
+    Verdict::new(outcome, &sentence, &notes)
 }
 
 fn judge(variants: &[Variant], runs: &[RunDigest]) -> (Outcome, String, Vec<String>) {
@@ -367,7 +375,7 @@ fn number(number: usize) -> String {
     }
 }
 
-fn sentence_list(names: &[&str]) -> String {
+pub(crate) fn sentence_list(names: &[&str]) -> String {
     match names {
         [] => String::new(),
         [one] => (*one).to_owned(),

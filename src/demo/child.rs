@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use anyhow::{Context, Result, bail};
 
-use super::interrupt::Interrupt;
 use super::order::{Answer, Order, Task};
 use crate::allocator::{ALLOCATOR_VARIABLE, COUNT_VARIABLE};
+use crate::interrupt::Interrupt;
 
 /// Runs `order` in a new process on its allocator and shows every answer to `on_answer`, the last
 /// one excepted, which is returned. A [`Answer::Failed`] becomes an error.

@@ -5,9 +5,7 @@
 //! recordings alone.
 
 mod child;
-mod interrupt;
 mod order;
-pub mod output;
 mod progress;
 mod variant_run;
 
@@ -19,11 +17,12 @@ use comfy_table::{CellAlignment, Table, presets};
 use tailcut_report::recording::Allocations;
 use tailcut_report::{Report, Table as Figures};
 
-use self::interrupt::Interrupt;
 use self::order::{Answer, Order, Task, Variant};
 use self::progress::Progress;
 use crate::allocator::Allocator;
 use crate::cli::{AllocatorChoice, DemoArguments};
+use crate::interrupt::Interrupt;
+use crate::output;
 
 pub use self::variant_run::run_variant;
 
@@ -40,7 +39,7 @@ pub fn run(arguments: &DemoArguments) -> Result<ExitCode> {
     // Refused like a bad flag, before anything has started.
     let prepared = session
         .check()
-        .and_then(|()| output::create_folder(arguments.out.as_deref()));
+        .and_then(|()| output::create_folder(arguments.out.as_deref(), "tailcut-demo"));
     let out = match prepared {
         Ok(out) => out,
         Err(error) => {

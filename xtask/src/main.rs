@@ -3,6 +3,7 @@
 mod bench;
 mod cargo;
 mod demo_check;
+mod ebpf;
 mod machine_code;
 mod pool_checks;
 
@@ -49,10 +50,29 @@ enum Task {
     Features,
     /// Compiles the pool for each other platform whose standard library is installed.
     Platforms,
+    /// Whether the pool's public interface still has all that it had at an earlier commit
+    /// (cargo-semver-checks); skipped aloud if that is not installed.
+    Semver {
+        /// The commit to compare with: a release, or where a branch began.
+        #[arg(default_value = "HEAD")]
+        baseline: String,
+    },
     /// Shows the machine code of the pool's get and put, and fails on a call or a lock prefix.
     MachineCode,
     /// Runs a short demo and checks its JSON and its report (never its absolute times).
     CheckDemo,
+    /// Builds the probe's eBPF programs from probe-ebpf/, and replaces the committed object.
+    Ebpf {
+        /// Only checks that the committed object is of these sources.
+        #[arg(long, conflicts_with_all = ["test_fresh"])]
+        check: bool,
+        /// Builds them into target/ instead, and runs the probe's tests with that build.
+        #[arg(long)]
+        test_fresh: bool,
+        /// First installs bpf-linker below target/, if it is missing.
+        #[arg(long)]
+        install_linker: bool,
+    },
     /// Formats (check only), lints and documents with warnings denied.
     Lint,
     /// Lint, test, asan, valgrind and check-demo, in this order.
@@ -83,8 +103,23 @@ fn main() -> Result<()> {
         Task::Stress { millions } => pool_checks::stress(millions),
         Task::Features => pool_checks::features(),
         Task::Platforms => pool_checks::platforms(),
+        Task::Semver { baseline } => pool_checks::semver(&baseline),
         Task::MachineCode => machine_code::check(),
         Task::CheckDemo => demo_check::check(),
+        Task::Ebpf {
+            check,
+            test_fresh,
+            install_linker,
+        } => {
+            if install_linker {
+                ebpf::install_linker()?;
+            }
+            match (check, test_fresh) {
+                (true, _) => ebpf::check(),
+                (_, true) => ebpf::test_fresh(),
+                _ => ebpf::build(),
+            }
+        }
         Task::Lint => lint(),
         Task::Ci => {
             lint()?;
@@ -117,6 +152,7 @@ fn test() -> Result<()> {
 }
 
 fn lint() -> Result<()> {
+    ebpf::check()?;
     cargo::run(cargo::command(&["fmt", "--all", "--check"]))?;
     cargo::run(cargo::command(&[
         "clippy",

@@ -185,6 +185,19 @@ pub fn platforms() -> Result<()> {
     Ok(())
 }
 
+/// Whether the library's public interface, with all features, still has what it had at the commit
+/// `baseline`.
+pub fn semver(baseline: &str) -> Result<()> {
+    if !cargo::is_on_path("cargo-semver-checks") {
+        eprintln!("SKIPPED: not installed (cargo install --locked cargo-semver-checks)");
+        return Ok(());
+    }
+    let check = ["semver-checks", "--package", POOL, "--all-features"];
+    let mut command = cargo::command(&check);
+    command.args(["--baseline-rev", baseline]);
+    cargo::run(command)
+}
+
 /// What cargo knows of the library.
 fn package() -> Result<serde_json::Value> {
     let output = cargo::command(&["metadata", "--no-deps", "--format-version=1"]).output()?;

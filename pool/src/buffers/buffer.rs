@@ -76,6 +76,13 @@ impl Buffer {
     }
 
     /// How many bytes fit: at least as many as were asked for.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(1024, 1).build()?;
+    /// assert_eq!(buffers.get(100)?.capacity(), 1024);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn capacity(&self) -> usize {
@@ -83,6 +90,15 @@ impl Buffer {
     }
 
     /// How many more bytes fit.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(1024, 1).build()?;
+    /// let mut buffer = buffers.get(100)?;
+    /// buffer.extend_from_slice(b"hello")?;
+    /// assert_eq!(buffer.room(), 1019);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn room(&self) -> usize {
@@ -91,6 +107,18 @@ impl Buffer {
 
     /// Forgets the contents. A buffer that came back from a [slice](FrozenBuffer::slice) of itself
     /// has its whole capacity again then.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(1024, 1).build()?;
+    /// let mut buffer = buffers.get(100)?;
+    /// for message in ["first", "second"] {
+    ///     buffer.clear();
+    ///     buffer.extend_from_slice(message.as_bytes())?;
+    /// }
+    /// assert_eq!(&buffer[..], b"second");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn clear(&mut self) {
         self.start = self.header.start();
@@ -99,12 +127,32 @@ impl Buffer {
     }
 
     /// Forgets all but the first `len` bytes; does nothing if there are no more than that.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(1024, 1).build()?;
+    /// let mut line = buffers.get(100)?;
+    /// line.extend_from_slice(b"PING\r\n")?;
+    /// line.truncate(line.len() - 2);
+    /// assert_eq!(&line[..], b"PING");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
     }
 
     /// Appends `bytes`.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(64, 1).build()?;
+    /// let mut buffer = buffers.get(64)?;
+    /// buffer.extend_from_slice(b"hello")?;
+    /// assert!(buffer.extend_from_slice(&[0; 60]).is_err());
+    /// assert_eq!(&buffer[..], b"hello");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Full`] if they do not all fit; the buffer is unchanged then.
@@ -124,6 +172,20 @@ impl Buffer {
 
     /// Makes the length `len`, by forgetting bytes or by appending as many of `value` as it takes:
     /// for what is read into a `&mut [u8]`.
+    ///
+    /// ```
+    /// use std::io::Read;
+    /// # use tailcut_pool::Buffers;
+    ///
+    /// # let buffers = Buffers::builder().class(4096, 1).build()?;
+    /// let mut source = &b"from a socket"[..];
+    /// let mut buffer = buffers.get(4096)?;
+    /// buffer.resize(4096, 0)?;
+    /// let read = source.read(&mut buffer)?;
+    /// buffer.truncate(read);
+    /// assert_eq!(&buffer[..], b"from a socket");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Full`] if `len` is above the capacity; the buffer is unchanged then.
@@ -148,6 +210,17 @@ impl Buffer {
 
     /// The room behind the contents, to be filled by other means, then [`set_len`](Self::set_len).
     /// It may show what an earlier user left there.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(64, 1).build()?;
+    /// let mut buffer = buffers.get(64)?;
+    /// buffer.spare_capacity_mut()[..3].write_copy_of_slice(b"abc");
+    /// // SAFETY: the first three bytes were just written.
+    /// unsafe { buffer.set_len(3) };
+    /// assert_eq!(&buffer[..], b"abc");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn spare_capacity_mut(&mut self) -> &mut [MaybeUninit<u8>] {
         // SAFETY: the bytes from `len` to `capacity` are this buffer's, and by `&mut self` the
@@ -164,6 +237,19 @@ impl Buffer {
     /// [`spare_capacity_mut`](Self::spare_capacity_mut) or [`as_mut_ptr`](Self::as_mut_ptr), or by
     /// the kernel.
     ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(64, 1).build()?;
+    /// let mut buffer = buffers.get(64)?;
+    /// // SAFETY: the address leads to 64 bytes, of which the first ten are initialised here.
+    /// unsafe {
+    ///     buffer.as_mut_ptr().write_bytes(b'x', 10); // or a device, or a C function
+    ///     buffer.set_len(10);
+    /// }
+    /// assert_eq!(&buffer[..], b"xxxxxxxxxx");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Safety
     /// `len` is at most the capacity, and the first `len` bytes are initialised.
     #[inline]
@@ -173,6 +259,14 @@ impl Buffer {
     }
 
     /// Where the bytes begin, for reading all that is initialised.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(4096, 1).align(4096).build()?;
+    /// let page = buffers.get(4096)?;
+    /// assert!(page.as_ptr().addr().is_multiple_of(4096));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn as_ptr(&self) -> *const u8 {
@@ -181,12 +275,36 @@ impl Buffer {
 
     /// Where the bytes begin, for writing anywhere within the capacity. The address stays the same
     /// until the buffer is dropped or cleared, wherever the `Buffer` is moved meanwhile.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(64, 1).build()?;
+    /// let mut buffer = buffers.get(64)?;
+    /// let address = buffer.as_mut_ptr();
+    /// let mut moved = Box::new(buffer);
+    /// assert_eq!(moved.as_mut_ptr(), address);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.start.as_ptr()
     }
 
     /// The contents for a vectored write.
+    ///
+    /// ```
+    /// use std::io::Write;
+    /// # use tailcut_pool::Buffers;
+    ///
+    /// # let buffers = Buffers::builder().class(64, 2).build()?;
+    /// let (mut head, mut body) = (buffers.get(64)?, buffers.get(64)?);
+    /// head.extend_from_slice(b"Content-Length: 4\r\n\r\n")?;
+    /// body.extend_from_slice(b"pong")?;
+    /// let mut socket = Vec::new();
+    /// let written = socket.write_vectored(&[head.as_io_slice(), body.as_io_slice()])?;
+    /// assert_eq!(written, head.len() + body.len());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn as_io_slice(&self) -> IoSlice<'_> {
         IoSlice::new(self)
@@ -194,6 +312,14 @@ impl Buffer {
 
     /// Which of the [regions](super::Buffers::regions) the buffer lies in: the `buf_index` of
     /// io_uring's `READ_FIXED` and `WRITE_FIXED`, if the regions are what was registered.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(1024, 1).class(4096, 1).build()?;
+    /// let large = buffers.get(4096)?;
+    /// assert_eq!(large.region_index(), 1);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn region_index(&self) -> u16 {
         self.header.registered()
@@ -292,6 +418,17 @@ impl UnwindSafe for Buffer {}
 impl RefUnwindSafe for Buffer {}
 
 /// What was to be written does not fit.
+///
+/// ```
+/// # use tailcut_pool::Buffers;
+/// use tailcut_pool::buffers::Full;
+///
+/// # let buffers = Buffers::builder().class(64, 1).build()?;
+/// let mut buffer = buffers.get(64)?;
+/// let refused = buffer.extend_from_slice(&[0; 100]);
+/// assert_eq!(refused, Err(Full { asked: 100, room: 64 }));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{asked} bytes do not fit: the buffer has room for {room} more")]
 pub struct Full {

@@ -14,6 +14,17 @@ use crate::pool::Pool;
 use crate::slab::LINE;
 
 /// Describes [`Buffers`]: begin with [`Buffers::builder`], end with [`build`](Self::build).
+///
+/// ```
+/// # use tailcut_pool::{Buffers, HugePages};
+/// let buffers = Buffers::builder()
+///     .class(512, 1000)
+///     .powers_of_two(4 << 10, 64 << 10, 20)
+///     .huge_pages(HugePages::Prefer)
+///     .build()?;
+/// assert_eq!(buffers.largest(), 64 << 10);
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "a builder makes nothing until `build` is called"]
 pub struct BuffersBuilder {
@@ -41,6 +52,13 @@ impl BuffersBuilder {
 
     /// Adds `buffers` buffers of `bytes` each, rounded up to whole units of
     /// [alignment](Self::align). Classes may come in any order; those of equal size are one.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(4096, 2).class(100, 4).build()?;
+    /// assert_eq!(buffers.get(100)?.capacity(), 128); // whole cache lines
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn class(mut self, bytes: usize, buffers: usize) -> Self {
         self.classes.push((bytes, buffers));
         self
@@ -64,18 +82,43 @@ impl BuffersBuilder {
 
     /// Aligns each buffer to `bytes`, a power of two, and makes each capacity a multiple of it:
     /// 4096 for `O_DIRECT`, say. Not below a cache line (64 bytes), which is the default.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(5000, 2).align(4096).build()?;
+    /// let buffer = buffers.get(5000)?;
+    /// assert_eq!(buffer.capacity(), 8192);
+    /// assert!(buffer.as_ptr().addr().is_multiple_of(4096));
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn align(mut self, bytes: usize) -> Self {
         self.align = bytes;
         self
     }
 
     /// Which pages the buffers are to lie on.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Buffers, HugePages};
+    /// // From the system's reserve, if it has enough.
+    /// let buffers = Buffers::builder().class(4096, 512).huge_pages(HugePages::Prefer).build()?;
+    /// for (bytes, pages) in buffers.pages() {
+    ///     println!("buffers of {bytes} bytes lie on {pages:?}");
+    /// }
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn huge_pages(mut self, pages: HugePages) -> Self {
         self.wishes.huge = pages;
         self
     }
 
     /// On which NUMA node the buffers are to lie: see [`Builder::node`](crate::Builder::node).
+    ///
+    /// ```
+    /// # use tailcut_pool::{Buffers, Node};
+    /// let buffers = Buffers::builder().class(4096, 16).node(Node::FirstTouch).build()?;
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn node(mut self, node: Node) -> Self {
         self.wishes.node = node;
         self
@@ -83,12 +126,30 @@ impl BuffersBuilder {
 
     /// Locks the buffers' memory (`mlock`), so that it is never paged out. The limit is
     /// `RLIMIT_MEMLOCK`.
+    ///
+    /// ```
+    /// # use tailcut_pool::{BuildError, Buffers};
+    /// match Buffers::builder().class(4096, 16).lock_memory().build() {
+    ///     Ok(buffers) => assert_eq!(buffers.bytes(), 16 * 4096),
+    ///     Err(BuildError::NotLocked { why, .. }) => println!("the limit is too low: {why}"),
+    ///     Err(other) => return Err(other),
+    /// }
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn lock_memory(mut self) -> Self {
         self.wishes.locked = true;
         self
     }
 
     /// Uses the portable path even where restartable sequences work: to test or to compare.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Buffers, Fallback, Path};
+    /// let buffers = Buffers::builder().class(4096, 16).portable().build()?;
+    /// let class = &buffers.statistics().classes[0];
+    /// assert_eq!(class.pool.path, Path::Portable(Fallback::Requested));
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn portable(mut self) -> Self {
         self.portable = true;
         self
@@ -97,12 +158,29 @@ impl BuffersBuilder {
     /// Keeps a record of each buffer in use, for development: [`Buffers::in_use`] lists them, and
     /// what was never given back is reported at the end. Writes beyond a buffer's end are not
     /// found. See [`checks`](crate::checks) for the cost.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Buffers, Checks};
+    /// let checks = Checks::new().on_leak(|left| assert_eq!(left.len(), 1));
+    /// let buffers = Buffers::builder().class(4096, 16).checked(checks).build()?;
+    /// let lost = buffers.get(100)?;
+    /// assert_eq!(buffers.in_use().unwrap().len(), 1);
+    /// # drop(lost);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn checked(mut self, checks: Checks) -> Self {
         self.checks = Some(checks);
         self
     }
 
     /// Takes the memory of all classes and touches every page of it.
+    ///
+    /// ```
+    /// # use tailcut_pool::{BuildError, Buffers};
+    /// assert!(Buffers::builder().class(4096, 16).build().is_ok());
+    /// let refused = Buffers::builder().class(4096, 16).align(100).build();
+    /// assert_eq!(refused.unwrap_err(), BuildError::BadAlignment { bytes: 100 });
+    /// ```
     ///
     /// # Errors
     /// [`BuildError`], naming the value: there is no class, or one without buffers; the alignment

@@ -20,6 +20,23 @@ use crate::guard::OwnedGuard;
 /// see [`Buffer::freeze`]. The buffer goes back when the last one is dropped.
 ///
 /// With the feature `bytes` it also turns into a `bytes::Bytes`, and implements `bytes::Buf`.
+///
+/// ```
+/// # use tailcut_pool::Buffers;
+/// # let buffers = Buffers::builder().class(64, 1).build()?;
+/// let mut news = buffers.get(64)?;
+/// news.extend_from_slice(b"to all subscribers")?;
+/// let news = news.freeze();
+/// std::thread::scope(|scope| {
+///     for _ in 0..3 {
+///         let news = news.clone(); // a count, not a copy
+///         scope.spawn(move || assert_eq!(&news[..2], b"to"));
+///     }
+/// });
+/// drop(news);
+/// assert!(buffers.get(64).is_ok());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the buffer goes back to the pool if nobody keeps it"]
 pub struct FrozenBuffer {
     start: NonNull<u8>,
@@ -46,6 +63,16 @@ impl FrozenBuffer {
 
     /// A part of these bytes, which shares the whole buffer: it stays in use until the last part is
     /// dropped.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(64, 1).build()?;
+    /// let mut request = buffers.get(64)?;
+    /// request.extend_from_slice(b"GET /orders")?;
+    /// let path = request.freeze().slice(4..);
+    /// assert_eq!(&path[..], b"/orders");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     /// If the range does not lie within the bytes, as indexing does.

@@ -48,6 +48,16 @@ impl Buffer {
 
 impl FrozenBuffer {
     /// These bytes as [`Bytes`], without copying them: see [`Buffer::into_bytes`].
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(64, 1).build()?;
+    /// let mut buffer = buffers.get(64)?;
+    /// buffer.extend_from_slice(b"head and body")?;
+    /// let body = buffer.freeze().slice(9..);
+    /// assert_eq!(body.into_bytes(), "body");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the buffer goes back to the pool if nobody keeps it"]
     pub fn into_bytes(self) -> Bytes {
         if self.is_empty() {
@@ -77,6 +87,18 @@ impl Buffers {
     ///
     /// Frees the 32 bytes of the owner, and looks at each class's region. If clones of `bytes` turn
     /// out to be alive, new `Bytes` with an owner of their own are made for the error (32 bytes).
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// # let buffers = Buffers::builder().class(64, 1).build()?;
+    /// let mut buffer = buffers.get(64)?;
+    /// buffer.extend_from_slice(b"ping")?;
+    /// let sent = buffer.into_bytes(); // to a library that sends it, and hands it back
+    /// let mut again = buffers.reclaim(sent).unwrap();
+    /// again.clear();
+    /// again.extend_from_slice(b"pong")?;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Equal bytes, in the same place, if they are not these buffers', are shared, or are none.

@@ -33,6 +33,17 @@ pub struct BuffersStatistics {
 }
 
 /// A snapshot of one size class.
+///
+/// ```
+/// # use tailcut_pool::Buffers;
+/// # let buffers = Buffers::builder().class(1024, 4).build()?;
+/// for class in buffers.statistics().classes {
+///     if class.overflowed > 0 {
+///         println!("more than {} buffers of {} bytes are needed", class.pool.capacity, class.bytes);
+///     }
+/// }
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ClassStatistics {
@@ -47,6 +58,15 @@ pub struct ClassStatistics {
 
 impl BuffersStatistics {
     /// How many bytes the buffers take that are in use, counted by their capacities.
+    ///
+    /// ```
+    /// # use tailcut_pool::Buffers;
+    /// let buffers = Buffers::builder().class(1024, 4).build()?;
+    /// let held = buffers.get(10)?;
+    /// assert_eq!(buffers.statistics().bytes_in_use(), 1024);
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn bytes_in_use(&self) -> usize {
         let bytes = |class: &ClassStatistics| class.bytes * class.pool.in_use;

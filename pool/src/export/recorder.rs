@@ -53,6 +53,17 @@ impl<S: Source> Exporter<S> {
     ///
     /// `source` is a pool or a swap, by reference or by `Arc`; `name` becomes the label `pool`, and
     /// no two pools should share it.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use tailcut_pool::Pool;
+    /// use tailcut_pool::export::Exporter;
+    ///
+    /// let pool = Arc::new(Pool::builder(|| 0_u64).capacity(10).build()?);
+    /// let exporter = Exporter::new("orders", Arc::clone(&pool)); // `'static`: for a task
+    /// # drop(exporter);
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     #[must_use]
     pub fn new(name: impl Into<String>, source: S) -> Self {
         Exporter {
@@ -64,6 +75,18 @@ impl<S: Source> Exporter<S> {
     /// Publishes the figures of this moment. Lifetimes that ended since the last call are recorded
     /// each as the longest of its bucket: up to twice too long, never too short. Call it from one
     /// timer, every second to every minute.
+    ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// # use tailcut_pool::export::Exporter;
+    /// # let pool = Pool::builder(|| 0_u64).capacity(10).build()?;
+    /// # let mut exporter = Exporter::new("orders", &pool);
+    /// # let ticks = 0..3;
+    /// for _tick in ticks { // of a timer
+    ///     exporter.publish();
+    /// }
+    /// # Ok::<_, tailcut_pool::BuildError>(())
+    /// ```
     pub fn publish(&mut self) {
         self.series.publish(&self.source.observe());
     }
@@ -81,6 +104,17 @@ impl<S> std::fmt::Debug for Exporter<S> {
 ///
 /// The thread holds the pool weakly: it does not keep it alive. `source` is a pool or a swap. The
 /// recorder must be installed globally: the thread registers cores that come into use later.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::time::Duration;
+/// # use tailcut_pool::{Pool, export};
+/// let pool = Arc::new(Pool::builder(|| 0_u64).capacity(10).build()?);
+/// let exporting = export::every(Duration::from_secs(5), "orders", &pool)?;
+/// // Kept for as long as the service runs.
+/// # drop(exporting);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// The system starts no thread.
@@ -107,6 +141,21 @@ where
 }
 
 /// A running export: ends when dropped.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::time::Duration;
+/// # use tailcut_pool::{Pool, export};
+/// struct Service {
+///     orders: Arc<Pool<u64>>,
+///     _exporting: export::Exporting,
+/// }
+/// # let orders = Arc::new(Pool::builder(|| 0_u64).capacity(10).build()?);
+/// let exporting = export::every(Duration::from_secs(5), "orders", &orders)?;
+/// let service = Service { orders, _exporting: exporting };
+/// # assert!(service.orders.try_get().is_ok());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "the export ends when this is dropped"]
 pub struct Exporting {
@@ -122,7 +171,8 @@ struct Series {
     /// By core; empty until the pool is first used there.
     of_cores: Vec<Vec<Handle>>,
     lifetimes: Option<Sampled>,
-    predecessors: u64,
+    /// Of the pool that was published last.
+    number: u64,
 }
 
 impl Series {
@@ -137,7 +187,7 @@ impl Series {
             info: None,
             of_cores: Vec::new(),
             lifetimes: None,
-            predecessors: 0,
+            number: 0,
         }
     }
 
@@ -145,10 +195,10 @@ impl Series {
         let Observation {
             statistics,
             lifetimes,
-            predecessors,
+            number,
         } = now;
-        if self.predecessors != *predecessors {
-            self.predecessors = *predecessors;
+        if self.number != *number {
+            self.number = *number;
             self.start_anew();
         }
         publish_all(&OF_POOL, &mut self.of_pool, statistics);

@@ -19,6 +19,13 @@ use crate::lifetimes::Lifetimes;
 use crate::statistics::Statistics;
 
 /// The value of the HTTP header `Content-Type` for this text.
+///
+/// ```
+/// use tailcut_pool::export::PROMETHEUS_CONTENT_TYPE;
+///
+/// let head = format!("HTTP/1.1 200 OK\r\nContent-Type: {PROMETHEUS_CONTENT_TYPE}\r\n\r\n");
+/// # assert!(head.contains("text/plain"));
+/// ```
 pub const PROMETHEUS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Writes pools' figures in the text format of Prometheus.
@@ -28,6 +35,17 @@ pub const PROMETHEUS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=ut
 ///
 /// Append other metrics' text before or after it, none that begins with `tailcut_pool_`: write all
 /// pools at once.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// use tailcut_pool::export::{Snapshot, prometheus_text};
+///
+/// let orders = Pool::builder(|| 0_u64).capacity(10).build()?;
+/// let mut body = String::new();
+/// prometheus_text(&[Snapshot::of("orders", &orders)], &mut body)?;
+/// assert!(body.contains("tailcut_pool_in_use{pool=\"orders\"} 0\n"));
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// `out` refuses; a `String` never does.

@@ -99,7 +99,7 @@ pub(crate) struct FreeSlots {
     transits: CachePadded<Transits>,
     /// Slots on their way to somebody who waits.
     servings: CachePadded<Transits>,
-    /// Objects that are out of use for good, because what was done on their return panicked.
+    /// Objects that are out of use for good, because the attendant panicked when it was shown them.
     lost: Counter,
     waiters: CachePadded<Waiters>,
     closing: CachePadded<Closing>,
@@ -310,9 +310,7 @@ impl FreeSlots {
     #[inline(never)]
     fn take_slow(&self, site: Site) -> Option<NonNull<u8>> {
         let object = self.take_unattended();
-        if let (Some(attendant), Some(object)) = (&self.attendant, object) {
-            attendant.taken(self.address(), object, site);
-        }
+        self.attend_taking(object, site);
         object
     }
 
@@ -322,6 +320,14 @@ impl FreeSlots {
     fn put_slow(&self, object: NonNull<u8>) {
         self.attend_return(object);
         self.put_unattended(object);
+    }
+
+    /// Shows an object to the attendant after it was taken. Should that panic, the object stays out
+    /// of use until the pool ends, and is counted.
+    fn attend_taking(&self, object: Option<NonNull<u8>>, site: Site) {
+        if let (Some(attendant), Some(object)) = (&self.attendant, object) {
+            attendant.taken(self.address(), object, site, &self.lost);
+        }
     }
 
     /// Shows an object to the attendant before it is given back. Should that panic, the object is
@@ -361,15 +367,15 @@ impl FreeSlots {
 
     /// Takes up to `into.len()` objects at once; returns how many were to be had.
     pub(crate) fn take_many(&self, into: &mut [NonNull<u8>], site: Site) -> usize {
+        if self.attendant.is_some() {
+            return self.take_each(into, site); // batches do not pass by it
+        }
         let mut taken = 0;
         while taken < into.len() {
             let rest = &mut into[taken..];
             let wanted = rest.len().min(self.batch());
-            // Batches do not pass by an attendant; and a lone object goes the short way.
-            if wanted > 1
-                && self.attendant.is_none()
-                && self.magazines.pop_batch(&mut rest[..wanted])
-            {
+            // A lone object goes the short way.
+            if wanted > 1 && self.magazines.pop_batch(&mut rest[..wanted]) {
                 self.events().gets.add(wanted as u64);
                 taken += wanted;
             } else if let Some(object) = self.take(site) {
@@ -378,6 +384,31 @@ impl FreeSlots {
             } else {
                 break;
             }
+        }
+        taken
+    }
+
+    /// Takes objects one by one past the attendant; returns how many were to be had. Should it panic
+    /// at one, those before it are given back.
+    #[cold]
+    fn take_each(&self, into: &mut [NonNull<u8>], site: Site) -> usize {
+        let mut taken = 0;
+        let mut first_panic = None;
+        keep_first(&mut first_panic, || {
+            while taken < into.len()
+                && let Some(object) = self.take(site)
+            {
+                into[taken] = object;
+                taken += 1;
+            }
+        });
+        if first_panic.is_some() {
+            for &object in &into[..taken] {
+                keep_first(&mut first_panic, || self.put(object));
+            }
+        }
+        if let Some(panic) = first_panic {
+            resume_unwind(panic);
         }
         taken
     }

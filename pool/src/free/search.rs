@@ -207,12 +207,10 @@ impl FreeSlots {
 
     /// An object came by way of the queue, past any attendant.
     fn handed(&self, object: Option<NonNull<u8>>, site: Site) -> Option<NonNull<u8>> {
-        if let (Some(attendant), Some(object)) = (&self.attendant, object) {
-            attendant.taken(self.address(), object, site);
-        }
         if object.is_some() {
             self.events().gets.add_one();
         }
+        self.attend_taking(object, site);
         object
     }
 

@@ -9,6 +9,19 @@ use crate::free::FreeSlots;
 
 /// A guard of some view of an object, from [`Guard::map`]. It does not know its pool's type of
 /// object, so that `MappedGuard<dyn Trait>`s of several pools can lie in one collection.
+///
+/// ```
+/// # use std::fmt::Display;
+/// # use tailcut_pool::{Guard, MappedGuard, Pool};
+/// let numbers = Pool::builder(|| 7_u64).keep_as_is().capacity(1).build()?;
+/// let words = Pool::builder(|| "seven".to_owned()).keep_as_is().capacity(1).build()?;
+/// let shown: [MappedGuard<'_, dyn Display>; 2] = [
+///     Guard::map(numbers.try_get()?, |number| number as &mut dyn Display),
+///     Guard::map(words.try_get()?, |word| word as &mut dyn Display),
+/// ];
+/// assert_eq!(shown.map(|one| one.to_string()), ["7", "seven"]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the object goes back to the pool at once if the guard is not kept"]
 pub struct MappedGuard<'p, U: ?Sized> {
     view: NonNull<U>,
@@ -48,6 +61,18 @@ impl<'p, U: ?Sized> MappedGuard<'p, U> {
     }
 
     /// A guard of a part of the view, or of another view of it.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Guard, MappedGuard, Pool};
+    /// struct Order { items: Vec<u64> }
+    /// let pool = Pool::builder(|| Order { items: vec![1, 2, 3] }).keep_as_is().capacity(1).build()?;
+    /// let items = Guard::map(pool.try_get()?, |order| &mut order.items);
+    /// let mut first = MappedGuard::map(items, |items| &mut items[0]);
+    /// *first = 10;
+    /// drop(first);
+    /// assert_eq!(pool.try_get()?.items, [10, 2, 3]);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn map<V: ?Sized>(
         mut guard: Self,
         view: impl FnOnce(&mut U) -> &mut V,

@@ -18,6 +18,17 @@ use crate::free::FreeSlots;
 /// An owned guard that is forgotten (`std::mem::forget`) keeps a dropped pool's memory for ever,
 /// and so does a forgotten [`Guard`](crate::Guard) of a pool that also made owned ones.
 ///
+/// ```
+/// # use tailcut_pool::{OwnedGuard, Pool};
+/// struct Session { buffer: OwnedGuard<Vec<u8>> } // no lifetime
+///
+/// let pool = Pool::builder(Vec::<u8>::new).capacity(4).build()?;
+/// let mut session = Session { buffer: pool.try_get_owned()? };
+/// drop(pool);
+/// session.buffer.extend_from_slice(b"still there");
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+///
 /// Invariant in `T`, for the same reason as the [pool](crate::Pool):
 ///
 /// ```compile_fail
@@ -105,6 +116,17 @@ impl<T> OwnedGuard<T> {
     /// Takes the guard apart: see [`Guard::into_raw`](crate::Guard::into_raw). Only the pool can make
     /// a guard of the address again; once the pool is gone, the object and with it the memory of all
     /// its objects stay for ever.
+    ///
+    /// ```
+    /// # use tailcut_pool::{OwnedGuard, Pool};
+    /// let pool = Pool::builder(|| 0_u64).keep_as_is().capacity(1).build()?;
+    /// let address = OwnedGuard::into_raw(pool.try_get_owned()?);
+    /// // SAFETY: the address comes from this pool's guard, and becomes one guard again.
+    /// let guard = unsafe { pool.from_raw(address) };
+    /// drop(pool.own(guard)); // an owned one again
+    /// assert!(pool.try_get().is_ok());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use = "the object stays out of use unless the address is kept"]
     pub fn into_raw(guard: Self) -> NonNull<T> {
         ManuallyDrop::new(guard).object
@@ -135,6 +157,15 @@ unsafe impl<T: Send> Send for OwnedGuard<T> {}
 unsafe impl<T: Sync> Sync for OwnedGuard<T> {}
 
 /// An [`OwnedGuard`] of some view of its object, from [`OwnedGuard::map`].
+///
+/// ```
+/// # use tailcut_pool::{OwnedGuard, OwnedMappedGuard, Pool};
+/// let pool = Pool::builder(|| [0_u8; 64]).keep_as_is().capacity(1).build()?;
+/// let head: OwnedMappedGuard<[u8]> = OwnedGuard::map(pool.try_get_owned()?, |all| &mut all[..8]);
+/// let thread = std::thread::spawn(move || head.len());
+/// assert_eq!(thread.join().unwrap(), 8);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the object goes back to the pool at once if the guard is not kept"]
 pub struct OwnedMappedGuard<U: ?Sized> {
     view: NonNull<U>,
@@ -147,6 +178,15 @@ pub struct OwnedMappedGuard<U: ?Sized> {
 
 impl<U: ?Sized> OwnedMappedGuard<U> {
     /// A guard of a part of the view, or of another view of it.
+    ///
+    /// ```
+    /// # use tailcut_pool::{OwnedGuard, OwnedMappedGuard, Pool};
+    /// let pool = Pool::builder(|| (String::from("name"), 7)).keep_as_is().capacity(1).build()?;
+    /// let name = OwnedGuard::map(pool.try_get_owned()?, |pair| &mut pair.0);
+    /// let text: OwnedMappedGuard<str> = OwnedMappedGuard::map(name, |name| name.as_mut_str());
+    /// assert_eq!(&*text, "name");
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub fn map<V: ?Sized>(
         mut guard: Self,
         view: impl FnOnce(&mut U) -> &mut V,

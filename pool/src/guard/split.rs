@@ -13,6 +13,20 @@ use super::Guard;
 use super::mapped::Held;
 
 /// A guard of one of two parts of an object, from [`Guard::split`].
+///
+/// ```
+/// # use tailcut_pool::{Guard, Pool, SplitGuard};
+/// let pool = Pool::builder(|| [0_u8; 64]).keep_as_is().capacity(1).build()?;
+/// let halves: (SplitGuard<'_, [u8]>, SplitGuard<'_, [u8]>) =
+///     Guard::split(pool.try_get()?, |all| all.split_at_mut(32));
+/// std::thread::scope(|scope| {
+///     for (mut half, value) in [(halves.0, 1), (halves.1, 2)] {
+///         scope.spawn(move || half.fill(value));
+///     }
+/// });
+/// assert_eq!(pool.try_get()?[31..33], [1, 2]);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "the object goes back to the pool when both parts are dropped"]
 pub struct SplitGuard<'p, U: ?Sized> {
     part: NonNull<U>,

@@ -4,8 +4,11 @@ use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
-use super::{HUGE_PAGE, HugePages, Node, Pages, Refused, Wishes};
+use super::{HugePages, Node, Pages, Refused, Wishes};
 use crate::counter::Counter;
+
+/// A huge page, and the size from which they are worth asking for.
+const HUGE_PAGE: usize = 2 << 20;
 
 /// See the parent module.
 #[derive(Debug)]

@@ -21,9 +21,31 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The usual distance of samples: 512 KiB, as in tcmalloc, jemalloc and Go.
+///
+/// ```
+/// use std::alloc::System;
+/// use tailcut_pool::meter::{ByteSampled, DEFAULT_MEAN_BYTES, Metered};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System, ByteSampled> =
+///     Metered::sampling(System, DEFAULT_MEAN_BYTES / 4); // a small service: more samples
+/// ```
 pub const DEFAULT_MEAN_BYTES: u64 = 512 * 1024;
 
 /// How a [`Metered`](super::Metered) allocator samples: [`Unsampled`] or [`ByteSampled`].
+///
+/// ```
+/// use std::alloc::{GlobalAlloc, System};
+/// use tailcut_pool::meter::{Metered, Sampling};
+///
+/// fn works<S: Sampling>(_: &Metered<System, S>)
+/// where
+///     Metered<System, S>: GlobalAlloc,
+/// {
+/// }
+/// works(&Metered::new(System));
+/// works(&Metered::sampling(System, 1 << 20));
+/// ```
 pub trait Sampling: sealed::Sampling {}
 
 impl Sampling for Unsampled {}
@@ -39,6 +61,14 @@ mod sealed {
 }
 
 /// Shows nothing to profilers, and costs nothing.
+///
+/// ```
+/// use std::alloc::System;
+/// use tailcut_pool::meter::{Metered, Unsampled};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System, Unsampled> = Metered::new(System);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unsampled;
 
@@ -124,6 +154,16 @@ thread_local! {
 }
 
 /// How many samples were left out because too many sampled blocks were alive, in all threads.
+///
+/// ```
+/// use tailcut_pool::meter;
+///
+/// let dropped = meter::samples_dropped();
+/// if dropped > 0 {
+///     println!("the profile lacks {dropped} samples: choose a larger distance");
+/// }
+/// # assert_eq!(dropped, 0);
+/// ```
 #[must_use]
 pub fn samples_dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)

@@ -19,6 +19,18 @@ use std::ptr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// What a scope forbids.
+///
+/// ```
+/// use std::alloc::System;
+/// use tailcut_pool::meter::{self, Forbid, Metered};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System> = Metered::new(System);
+///
+/// let text = String::from("made before");
+/// let broken = meter::check(Forbid::AllocationsAndFrees, || drop(text));
+/// assert!(broken.is_err());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Forbid {
@@ -29,6 +41,13 @@ pub enum Forbid {
 }
 
 /// Why a scope failed.
+///
+/// ```
+/// use tailcut_pool::meter::{self, Denied};
+///
+/// // This program's allocator is not a `Metered` one.
+/// assert_eq!(meter::no_alloc(|| 2 + 2), Err(Denied::Unmetered));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Denied {
@@ -43,6 +62,20 @@ pub enum Denied {
 }
 
 /// What was done against a scope.
+///
+/// ```
+/// use std::alloc::System;
+/// use tailcut_pool::meter::{self, Denied, Metered};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System> = Metered::new(System);
+///
+/// let broken = meter::no_alloc(|| format!("{}", 42));
+/// if let Err(Denied::Allocated(allocated)) = &broken {
+///     println!("{} allocations, the first {}", allocated.counts.allocations, allocated.first);
+/// }
+/// # assert!(matches!(broken, Err(Denied::Allocated(_))));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}; the first {first}", described(counts))]
 #[non_exhaustive]
@@ -120,6 +153,19 @@ pub fn assert_no_alloc<R>(body: impl FnOnce() -> R) -> R {
 
 /// Runs `body` and tells if the calling thread did what is forbidden; see [`no_alloc`], which is
 /// this with [`Forbid::Allocations`].
+///
+/// ```
+/// use std::alloc::System;
+/// use tailcut_pool::meter::{self, Forbid, Metered};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System> = Metered::new(System);
+///
+/// let mut list = Vec::with_capacity(10);
+/// let pushed = meter::check(Forbid::Allocations, || list.push(1));
+/// assert_eq!(pushed, Ok(()));
+/// assert!(meter::check(Forbid::Allocations, || list.reserve(100)).is_err());
+/// ```
 ///
 /// # Errors
 /// As for [`no_alloc`].

@@ -9,6 +9,22 @@ use std::fmt::{self, Display, Formatter};
 ///
 /// Known as far as the feature `call-sites` is on (Unix only), and the executable has symbols
 /// (the function) and debug information (file and line).
+///
+/// ```
+/// use std::alloc::System;
+/// use tailcut_pool::meter::{self, Denied, Metered};
+///
+/// #[global_allocator]
+/// static ALLOCATOR: Metered<System> = Metered::new(System);
+///
+/// let broken = meter::no_alloc(|| Box::new(std::hint::black_box(7)));
+/// let Err(Denied::Allocated(allocated)) = broken else { panic!("a box allocates") };
+/// let site = allocated.first;
+/// if let (Some(function), Some(line)) = (&site.function, site.line) {
+///     println!("{function}, line {line}");
+/// }
+/// println!("{site}"); // in `orders::insert` at src/orders.rs:12
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Site {

@@ -33,17 +33,22 @@ pub(crate) mod rseq {
     use std::ptr::NonNull;
 
     #[derive(Debug)]
-    pub(crate) enum Magazines {}
+    pub(crate) struct Magazines(Never);
 
     #[derive(Debug, Clone, Copy)]
-    pub(crate) enum Access {}
+    pub(crate) struct Access(Never);
+
+    /// Private, so that only here it is known that there is none: elsewhere the compiler would warn
+    /// of code that is never reached.
+    #[derive(Debug, Clone, Copy)]
+    enum Never {}
 
     impl Access {
         pub(crate) fn pop(self) -> Option<NonNull<u8>> {
-            match self {}
+            match self.0 {}
         }
         pub(crate) fn push(self, _object: NonNull<u8>) -> bool {
-            match self {}
+            match self.0 {}
         }
     }
 
@@ -52,43 +57,43 @@ pub(crate) mod rseq {
             Err(Fallback::Platform)
         }
         pub(crate) fn access(&self) -> Access {
-            match *self {}
+            match self.0 {}
         }
         pub(crate) fn cpus(&self) -> usize {
-            match *self {}
+            match self.0 {}
         }
         pub(crate) fn here(&self) -> Option<usize> {
-            match *self {}
+            match self.0 {}
         }
         pub(crate) fn pop_batch(&self, _into: &mut [NonNull<u8>]) -> bool {
-            match *self {}
+            match self.0 {}
         }
         pub(crate) fn push_batch(&self, _objects: &[NonNull<u8>]) -> bool {
-            match *self {}
+            match self.0 {}
         }
         pub(crate) fn steal(
             &self,
             _into: &mut [NonNull<u8>],
         ) -> Result<Option<(usize, usize)>, FenceRefused> {
-            match *self {}
+            match self.0 {}
         }
         pub(crate) fn shut_for_giving(&self, _shut: bool) -> Result<(), FenceRefused> {
-            match *self {}
+            match self.0 {}
         }
         #[cfg(all(unix, not(any(loom, shuttle))))]
         pub(crate) fn nobody_is_at_work(&self, _closed: bool) {
-            match *self {}
+            match self.0 {}
         }
         #[cfg(all(unix, not(any(loom, shuttle))))]
         pub(crate) fn announce() {}
         pub(crate) fn census(&self) -> (bool, u64) {
-            match *self {}
+            match self.0 {}
         }
         pub(crate) fn aborts(&self) -> u64 {
-            match *self {}
+            match self.0 {}
         }
         pub(crate) fn counts(&self, _cpu: usize) -> MagazineCounts {
-            match *self {}
+            match self.0 {}
         }
     }
 }
@@ -131,6 +136,17 @@ impl MagazineCounts {
 pub(crate) struct FenceRefused;
 
 /// Which form of the per-core path a pool uses.
+///
+/// ```
+/// # use tailcut_pool::{Path, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(10).build()?;
+/// match pool.path() {
+///     Path::Rseq => println!("a magazine per CPU"),
+///     Path::Portable(why) => println!("a magazine per thread: {why}"),
+///     _ => println!("one that a later version knows"),
+/// }
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Path {
@@ -141,6 +157,14 @@ pub enum Path {
 }
 
 /// Why a pool uses the portable path.
+///
+/// ```
+/// # use tailcut_pool::{Fallback, Path, Pool};
+/// let pool = Pool::builder(|| 0_u64).capacity(10).portable().build()?;
+/// assert_eq!(pool.path(), Path::Portable(Fallback::Requested));
+/// assert_eq!(pool.path().to_string(), "portable (as requested)");
+/// # Ok::<_, tailcut_pool::BuildError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fallback {

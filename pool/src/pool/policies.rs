@@ -13,6 +13,15 @@ impl<T, R: Recycler<T>> Pool<T, R, Refuse> {
     /// Takes an object by this pool's overload policy, which is to refuse: the same as
     /// [`try_get`](Pool::try_get).
     ///
+    /// ```
+    /// # use tailcut_pool::Pool;
+    /// let pool = Pool::builder(|| 0_u64).capacity(1).build()?;
+    /// let held = pool.get()?;
+    /// assert!(pool.get().is_err());
+    /// # drop(held);
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Exhausted`] if every object is in use.
     ///

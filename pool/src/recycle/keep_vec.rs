@@ -43,6 +43,12 @@ pub struct KeepVec<T> {
 
 impl<T> KeepVec<T> {
     /// An empty vector that has kept nothing yet.
+    ///
+    /// ```
+    /// # use tailcut_pool::KeepVec;
+    /// let words = KeepVec::<String>::new();
+    /// assert_eq!((words.len(), words.kept()), (0, 0));
+    /// ```
     #[must_use]
     pub const fn new() -> Self {
         KeepVec {
@@ -71,6 +77,13 @@ impl<T> KeepVec<T> {
     }
 
     /// How many elements wait behind the live ones.
+    ///
+    /// ```
+    /// # use tailcut_pool::KeepVec;
+    /// let mut words = KeepVec::preshaped(8, String::new);
+    /// words.push();
+    /// assert_eq!((words.len(), words.kept()), (1, 7));
+    /// ```
     #[must_use]
     pub fn kept(&self) -> usize {
         self.elements.len() - self.live
@@ -78,11 +91,29 @@ impl<T> KeepVec<T> {
 
     /// Ends the life of every element from `live` on, and keeps them. O(1); does nothing if there
     /// are no more than `live` anyway.
+    ///
+    /// ```
+    /// # use tailcut_pool::KeepVec;
+    /// let mut words = KeepVec::preshaped(3, String::new);
+    /// ["one", "two", "three"].map(|word| words.push().push_str(word));
+    /// words.truncate(1);
+    /// assert_eq!(words[..], ["one"]);
+    /// assert_eq!(words.kept(), 2);
+    /// ```
     pub fn truncate(&mut self, live: usize) {
         self.live = self.live.min(live);
     }
 
     /// Ends the life of all elements, and keeps them. O(1).
+    ///
+    /// ```
+    /// # use tailcut_pool::KeepVec;
+    /// let mut words = KeepVec::<String>::new();
+    /// words.push().push_str("word");
+    /// words.clear();
+    /// assert!(words.is_empty());
+    /// assert_eq!(words.kept(), 1);
+    /// ```
     pub fn clear(&mut self) {
         self.live = 0;
     }
@@ -91,6 +122,15 @@ impl<T> KeepVec<T> {
 impl<T: Recycle> KeepVec<T> {
     /// Makes the next kept element live and returns it, reset; makes a new one by `make` if none
     /// is kept, or if the kept one is not [reusable](Recycle::is_reusable).
+    ///
+    /// ```
+    /// # use tailcut_pool::KeepVec;
+    /// let mut lines = KeepVec::<Vec<u8>>::new();
+    /// lines.push_with(|| Vec::with_capacity(80)).extend(b"first");
+    /// lines.clear();
+    /// let line = lines.push_with(|| unreachable!("one is kept"));
+    /// assert!(line.is_empty() && line.capacity() >= 80);
+    /// ```
     ///
     /// # Panics
     /// If the element's reset or `make` does: the vector's live elements are then as before.
@@ -107,6 +147,14 @@ impl<T: Recycle> KeepVec<T> {
     }
 
     /// [`push_with`](KeepVec::push_with) where the default value is what a new element should be.
+    ///
+    /// ```
+    /// # use tailcut_pool::KeepVec;
+    /// let mut rows = KeepVec::<Vec<u32>>::new();
+    /// rows.push().extend([1, 2]);
+    /// rows.push().extend([3]);
+    /// assert_eq!(rows.iter().flatten().sum::<u32>(), 6);
+    /// ```
     ///
     /// # Panics
     /// As `push_with`.

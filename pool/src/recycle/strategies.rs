@@ -3,6 +3,14 @@
 use crate::recycle::{Recycle, Recycler};
 
 /// Recycles by the object's own [`Recycle`]: the default.
+///
+/// ```
+/// # use tailcut_pool::Pool;
+/// let pool = Pool::builder(Vec::<u8>::new).capacity(1).build()?; // vectors are `Recycle`
+/// pool.try_get()?.push(7);
+/// assert!(pool.try_get()?.is_empty());
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ByTrait;
 
@@ -19,6 +27,15 @@ impl<T: Recycle> Recycler<T> for ByTrait {
 }
 
 /// Leaves objects as their last user left them. The next user sees what was there.
+///
+/// ```
+/// # use tailcut_pool::{AsIs, Pool};
+/// struct Handle(i32); // knows nothing of pools
+/// let pool: Pool<Handle, AsIs> = Pool::builder(|| Handle(3)).keep_as_is().capacity(1).build()?;
+/// pool.try_get()?.0 += 1;
+/// assert_eq!(pool.try_get()?.0, 4);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AsIs;
 
@@ -31,6 +48,17 @@ impl<T> Recycler<T> for AsIs {
 ///
 /// The builder's [`recycle_with`](crate::Builder::recycle_with) says the same with less; this is
 /// for a strategy that is built up of several.
+///
+/// ```
+/// # use tailcut_pool::{Pool, With};
+/// type Clear = fn(&mut Vec<u8>);
+/// struct Service { buffers: Pool<Vec<u8>, With<Clear>> } // a type that can be named
+///
+/// let buffers = Pool::builder(Vec::new).recycler(With(Vec::clear as Clear)).capacity(4).build()?;
+/// let service = Service { buffers };
+/// service.buffers.try_get()?.push(7);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct With<F>(
     /// Readies an object for its next user.
@@ -88,6 +116,15 @@ pub struct ReusableIf<R, P> {
 
 impl<R, P> ReusableIf<R, P> {
     /// Recycles by `recycler` what `reusable` and the recycler itself both call reusable.
+    ///
+    /// ```
+    /// # use tailcut_pool::{ByTrait, Pool, ReusableIf};
+    /// let small = ReusableIf::new(ByTrait, |list: &Vec<u8>| list.capacity() <= 4096);
+    /// let pool = Pool::builder(|| Vec::with_capacity(64)).recycler(small).capacity(1).build()?;
+    /// pool.try_get()?.resize(100_000, 0);
+    /// assert_eq!(pool.try_get()?.capacity(), 64); // a new one
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
     pub const fn new(recycler: R, reusable: P) -> Self {
         ReusableIf { recycler, reusable }
     }
@@ -142,6 +179,13 @@ pub struct Within {
 
 impl Within {
     /// Lets each object retain at most `bytes` of heap, as [`Recycle::retained_bytes`] counts it.
+    ///
+    /// ```
+    /// # use tailcut_pool::{Recycle, Recycler, Within};
+    /// let mut text = String::with_capacity(1 << 20);
+    /// Within::bytes(4096).recycle(&mut text);
+    /// assert!(text.retained_bytes() <= 4096);
+    /// ```
     #[must_use]
     pub const fn bytes(bytes: usize) -> Self {
         Within { bytes }

@@ -13,10 +13,12 @@ use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use tailcut_probe_ebpf::records::{CallerKey, CallerTotals, Lost, Object, SIZE_CLASSES, Thread};
 use tailcut_probe_ebpf::series::{CALLS, Call, FIRST_FIXED, Fixed};
-use tailcut_probe_ebpf::sites::{CONSTANT, MEMORY, Place, REGISTER, Site};
+use tailcut_probe_ebpf::sites::{
+    BORN, CONSTANT, DIED, MEMORY, Place, REGISTER, Site, UNKNOWN_DEPTH,
+};
 
 use super::maps::{CALLERS, HITS, LIFETIME_MASK, OBJECTS, SITES, SIZES, THREADS};
-use super::recording::{NOBODY, Span, add, count, lose, now, record, send_stack};
+use super::recording::{NOBODY, Span, add, count, forget, lose, now, record, send_stack};
 use super::target::{Who, current, state_of};
 
 /// A call begins.
@@ -38,7 +40,11 @@ pub fn call_leave(ctx: ProbeContext) -> u32 {
         && let Some(site) = site_of(ctx.as_ptr())
     {
         let registers = Registers::read(ctx.regs);
-        let slot = registers.sp().wrapping_add(site.stack_depth);
+        let slot = if site.stack_depth == UNKNOWN_DEPTH {
+            None
+        } else {
+            Some(registers.sp().wrapping_add(site.stack_depth))
+        };
         leave(who, site, &registers, slot);
     }
     0
@@ -53,7 +59,7 @@ pub fn call_return(ctx: RetProbeContext) -> u32 {
         let registers = Registers::read(ctx.regs);
         // The return address has been popped already.
         let slot = registers.sp().wrapping_sub(8);
-        leave(who, site, &registers, slot);
+        leave(who, site, &registers, Some(slot));
     }
     0
 }
@@ -81,12 +87,24 @@ pub fn probe_timed(ctx: ProbeContext) -> u32 {
 /// A static probe that reports a number of things.
 #[uprobe]
 pub fn probe_counted(ctx: ProbeContext) -> u32 {
-    if current().is_some()
+    if let Some(who) = current()
         && let Some(site) = site_of(ctx.as_ptr())
     {
         let registers = Registers::read(ctx.regs);
-        let number = registers.value(&site.places[0]);
-        count(site.series, number, registers.value(&site.places[1]));
+        let first = registers.value(&site.places[0]);
+        let second = registers.value(&site.places[1]);
+        match site.action {
+            BORN => {
+                count(site.series, second, registers.value(&site.places[2]));
+                // Sampled by the process itself.
+                remember(first, now(), second, 0);
+            }
+            DIED => {
+                count(site.series, 1, 0);
+                forget_object(who, first);
+            }
+            _ => count(site.series, first, second),
+        }
     }
     0
 }
@@ -137,7 +155,7 @@ fn enter(who: Who, site: &Site, registers: &Registers) {
 }
 
 #[inline(always)]
-fn leave(who: Who, site: &Site, registers: &Registers, slot: u64) {
+fn leave(who: Who, site: &Site, registers: &Registers, slot: Option<u64>) {
     let end_ns = now();
     let Some(state) = THREADS.get_ptr_mut(who.thread) else {
         return lose(Lost::Returns);
@@ -145,18 +163,23 @@ fn leave(who: Who, site: &Site, registers: &Registers, slot: u64) {
     // SAFETY: a map's value, valid while the program runs, of the current thread.
     let state = unsafe { &mut *state };
     if is_inner(site.series) {
-        if state.inner_ns != 0 && state.inner_slot == slot {
+        if state.inner_ns != 0 && slot.unwrap_or(state.inner_slot) == state.inner_slot {
             let span = Span::new(site.series, who, state.inner_ns, end_ns);
             state.inner_ns = 0;
             send_if_slow(&span, registers);
         }
         return;
     }
-    if state.allocator_ns == 0 || state.allocator_slot != slot {
-        // An inner call's return, or one whose beginning was not seen.
-        if state.allocator_ns == 0 {
+    if state.allocator_ns == 0 {
+        // A return whose beginning was not seen. A call may pass two of the ways out that are
+        // probed, of which the first counts: so only a return probe is sure to have lost one.
+        if site.stack_depth == 0 {
             lose(Lost::Returns);
         }
+        return;
+    }
+    if slot.unwrap_or(state.allocator_slot) != state.allocator_slot {
+        // An inner call's.
         return;
     }
     finish(who, site, registers, state, end_ns);
@@ -172,7 +195,7 @@ fn finish(who: Who, site: &Site, registers: &Registers, state: &mut Thread, end_
     if site.series < FIRST_FIXED
         && let Some(sizes) = SIZES.get_ptr_mut(site.series)
     {
-        let class = 63 - (span.bytes | 1).leading_zeros() as usize;
+        let class = forget(63 - u64::from((span.bytes | 1).leading_zeros())) as usize;
         if class < SIZE_CLASSES {
             // SAFETY: the map's value is an array of so many classes.
             add(
@@ -213,13 +236,20 @@ fn is_sampled(address: u64) -> bool {
 
 #[inline(always)]
 fn born(span: &Span, address: u64) {
-    if address == 0 || !is_sampled(address) {
+    if is_sampled(address) {
+        remember(address, span.end_ns, span.bytes, span.caller);
+    }
+}
+
+#[inline(always)]
+fn remember(address: u64, born_ns: u64, bytes: u64, caller: u64) {
+    if address == 0 {
         return;
     }
     let object = Object {
-        born_ns: span.end_ns,
-        bytes: span.bytes,
-        caller: span.caller,
+        born_ns,
+        bytes,
+        caller,
     };
     if OBJECTS.insert(address, object, 0).is_err() {
         lose(Lost::Objects);
@@ -228,9 +258,13 @@ fn born(span: &Span, address: u64) {
 
 #[inline(always)]
 fn died(who: Who, address: u64) {
-    if address == 0 || !is_sampled(address) {
-        return;
+    if is_sampled(address) {
+        forget_object(who, address);
     }
+}
+
+#[inline(always)]
+fn forget_object(who: Who, address: u64) {
     let Some(object) = OBJECTS.get_ptr(address) else {
         return;
     };
@@ -316,7 +350,7 @@ impl Registers {
 
     #[inline(always)]
     fn value(&self, place: &Place) -> u64 {
-        let register = self.general[place.register as usize & 15];
+        let register = self.general[forget(u64::from(place.register)) as usize & 15];
         let raw = match place.kind {
             REGISTER => register,
             CONSTANT => return place.offset as u64,

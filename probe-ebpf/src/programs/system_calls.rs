@@ -16,8 +16,6 @@ use super::target::{current, state_of};
 const RBP: usize = 4 * 8;
 const RIP: usize = 16 * 8;
 const RSP: usize = 19 * 8;
-/// rdi, rsi, rdx, r10, r8, r9: the arguments of a system call.
-const ARGUMENTS: [usize; 6] = [14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8, 8 * 8];
 
 /// `sys_enter(registers, number)`.
 #[raw_tracepoint(tracepoint = "sys_enter")]
@@ -37,8 +35,7 @@ pub fn sys_enter(ctx: RawTracePointContext) -> i32 {
         return 0;
     };
     let registers: *const u8 = ctx.arg(0);
-    let argument = ARGUMENTS[usize::from(call.bytes_argument) % 6];
-    let bytes = register(registers, argument);
+    let bytes = register(registers, usize::from(call.bytes_register));
     // SAFETY: a map's value, valid while the program runs, of the current thread.
     unsafe {
         (*state).call_series = call.series_plus_one;

@@ -216,6 +216,7 @@ impl SyntheticTarget {
                 start_ns: start_ns + after,
                 end_ns: start_ns + after + length,
                 detail,
+                bytes: None,
                 by: by.map(str::to_owned),
                 caller: None,
                 stack: None,

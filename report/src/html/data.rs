@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::pause_data::{self, PauseData};
 use super::slot;
 use crate::heat::{HeatMap, LOWEST_DECADE, ROWS_PER_DECADE};
 use crate::report::Report;
@@ -24,6 +25,7 @@ struct Data<'a> {
     curve: Curve,
     runs: Vec<Run>,
     heat: Heat,
+    pauses: Option<PauseData>,
 }
 
 #[derive(Serialize)]
@@ -78,6 +80,10 @@ pub(super) fn most(variants: &[Variant]) -> u64 {
 
 /// The data, fit to stand in a script element.
 pub(super) fn json(report: &Report) -> String {
+    // Processes that were only traced have no latencies to draw.
+    let loaded: Vec<usize> = (0..report.runs.len())
+        .filter(|run| variant_of(report, *run).is_some())
+        .collect();
     let data = Data {
         variants: report
             .variants
@@ -89,8 +95,9 @@ pub(super) fn json(report: &Report) -> String {
             })
             .collect(),
         curve: curve(&report.variants),
-        runs: runs(report),
+        runs: runs(report, &loaded),
         heat: heat(report),
+        pauses: pause_data::data(report, &loaded),
     };
     let json = serde_json::to_string(&data)
         .expect("strings, numbers and lists of them are always valid JSON");
@@ -142,19 +149,25 @@ fn curve(variants: &[Variant]) -> Curve {
     Curve { x, y }
 }
 
-fn runs(report: &Report) -> Vec<Run> {
+/// The place of a run's variant among those under load.
+fn variant_of(report: &Report, run: usize) -> Option<usize> {
     report
-        .runs
+        .variants
         .iter()
-        .map(|run| Run {
-            variant: report
-                .variants
-                .iter()
-                .position(|variant| variant.name == run.meta.variant)
-                .unwrap_or(0),
-            run: run.meta.run,
-            p999: run.seconds.iter().map(|second| second.p999_ns).collect(),
-            max: run.seconds.iter().map(|second| second.max_ns).collect(),
+        .position(|variant| variant.runs.contains(&run))
+}
+
+fn runs(report: &Report, loaded: &[usize]) -> Vec<Run> {
+    loaded
+        .iter()
+        .map(|index| {
+            let run = &report.runs[*index];
+            Run {
+                variant: variant_of(report, *index).unwrap_or(0),
+                run: run.meta.run,
+                p999: run.seconds.iter().map(|second| second.p999_ns).collect(),
+                max: run.seconds.iter().map(|second| second.max_ns).collect(),
+            }
         })
         .collect()
 }

@@ -6,6 +6,8 @@
 //! are in [`data`].
 
 mod data;
+mod pause_data;
+mod pauses;
 mod tables;
 
 use askama::Template;
@@ -27,13 +29,22 @@ const UPLOT_JS: &str = concat!(
     include_str!("../../assets/uplot/uPlot.iife.min.js")
 );
 const UPLOT_CSS: &str = include_str!("../../assets/uplot/uPlot.min.css");
-const JS: &str = include_str!("../../assets/report.js");
+/// One function around all of it: nothing leaks into the page, and each file is one idea.
+const JS: &str = concat!(
+    "(() => {\n\"use strict\";\n",
+    include_str!("../../assets/charts.js"),
+    include_str!("../../assets/latency.js"),
+    include_str!("../../assets/heat.js"),
+    include_str!("../../assets/pauses.js"),
+    include_str!("../../assets/page.js"),
+    "})();\n"
+);
 const CSS: &str = include_str!("../../assets/report.css");
 
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
-    title: &'static str,
+    title: String,
     begun: String,
     machine: String,
     outcome: Badge,
@@ -55,6 +66,7 @@ struct Page<'a> {
     bands: Table,
     slow: Vec<tables::SlowGroup>,
     slow_dropped: String,
+    pauses: Option<pauses::Section>,
     conditions: Vec<Condition>,
     stalls: Option<Table>,
     commands: Vec<String>,
@@ -111,10 +123,10 @@ pub(crate) fn page(report: &Report) -> String {
     };
     let most = data::most(variants);
     let page = Page {
-        title: "Tail latency before and after pooling",
+        title: title(report),
         begun: value("Begun"),
         machine: value("Machine"),
-        outcome: badge(report.verdict.outcome),
+        outcome: badge(report),
         sentence: &report.verdict.sentence,
         notes: &report.verdict.notes,
         alerts: alerts(report),
@@ -137,6 +149,7 @@ pub(crate) fn page(report: &Report) -> String {
         bands: tables::bands(variants),
         slow: tables::slow(report),
         slow_dropped: tables::slow_dropped(report),
+        pauses: pauses::section(report),
         stalls: Table::of_stalls(variants),
         commands: commands(report),
         tool: match value("Made by") {
@@ -158,8 +171,20 @@ pub(crate) fn page(report: &Report) -> String {
         .expect("a template that only formats strings into a String cannot fail")
 }
 
-fn badge(outcome: Outcome) -> Badge {
-    match outcome {
+fn title(report: &Report) -> String {
+    match (report.variants.as_slice(), report.traced.as_slice()) {
+        ([], [one]) => format!("Pauses of {}", one.label()),
+        ([], several) => format!("Pauses of {} processes", several.len()),
+        _ => "Tail latency before and after pooling".to_owned(),
+    }
+}
+
+fn badge(report: &Report) -> Badge {
+    match report.verdict.outcome {
+        Outcome::Inconclusive if report.variants.is_empty() => Badge {
+            class: "inconclusive",
+            label: "Traced, nothing to compare",
+        },
         Outcome::Better => Badge {
             class: "better",
             label: "The tail is cut",
@@ -182,12 +207,17 @@ fn alerts(report: &Report) -> Vec<String> {
         .iter()
         .filter(|run| run.partial())
         .map(|run| {
+            let covered = match &run.pauses {
+                Some(pauses) if run.only_traced() => {
+                    format!("{} that were traced", format::nanos(pauses.traced_ns()))
+                }
+                _ => format!("{} s that were recorded", run.seconds.len()),
+            };
             format!(
-                "{}, run {}: {}. Its figures cover the {} s that were recorded.",
+                "{}, run {}: {}. Its figures cover the {covered}.",
                 crate::variant::label(&run.meta.variant),
                 run.meta.run,
                 run.meta.state_reason.as_deref().unwrap_or("cut short"),
-                run.seconds.len(),
             )
         })
         .collect()
@@ -323,6 +353,7 @@ mod tests {
             intervals: Vec::new(),
             slow: Vec::new(),
             torn: false,
+            pauses: None,
         });
         digest.response.saturating_record(1);
         digest.seconds = (0..3600)

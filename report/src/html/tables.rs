@@ -59,7 +59,8 @@ pub(super) fn percentiles(variants: &[Variant]) -> Table {
 
 /// One row per run: what its seconds were like.
 pub(super) fn runs(report: &Report) -> Table {
-    let rows = report.runs.iter().map(|run| {
+    let loaded = report.runs.iter().filter(|run| !run.only_traced());
+    let rows = loaded.map(|run| {
         let p999 = || run.seconds.iter().map(|second| second.p999_ns);
         let worst = run
             .seconds

@@ -19,6 +19,16 @@ pub enum RecordingError {
         dir: PathBuf,
     },
 
+    /// The folder holds a probe's files already.
+    #[error(
+        "{} is there already, from an earlier trace: choose another folder, or remove it first",
+        path.display()
+    )]
+    AlreadyTraced {
+        /// The file that is there.
+        path: PathBuf,
+    },
+
     /// The folder holds no `meta.json`.
     #[error("{} is not a recording: it has no meta.json", dir.display())]
     NotARecording {
@@ -37,7 +47,17 @@ pub enum RecordingError {
         cause: io::Error,
     },
 
-    /// `meta.json` is no JSON, or lacks a field that every recording has.
+    /// A file has more bytes than any writer of this tool gives it.
+    #[error("{} has more than {limit} bytes: it is damaged or not of this tool", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        limit: u64,
+    },
+
+    /// A file that is one JSON object (`meta.json`, `probe.json`, `stacks.json`) is none, or lacks
+    /// a field that every recording has.
     #[error("{} is damaged or not of this tool: {cause}", path.display())]
     Meta {
         /// The file.

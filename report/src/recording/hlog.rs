@@ -23,13 +23,14 @@ const MAX_COLUMN_DIVISOR: f64 = 1e6;
 /// What one series recorded in one span of time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interval {
-    /// The series' tag: [`RESPONSE`](super::RESPONSE), [`SERVICE`](super::SERVICE), ...
+    /// The series' tag: [`RESPONSE`](super::RESPONSE), [`SERVICE`](super::SERVICE), `off_cpu`, ...
     pub series: String,
     /// Its start on `CLOCK_MONOTONIC`, in nanoseconds, to the log's resolution of 1 ms.
     pub start_monotonic_ns: u64,
     /// Its length in nanoseconds, to the same resolution.
     pub length_ns: u64,
-    /// The values, in nanoseconds.
+    /// The values, in nanoseconds; those of a probe's series in the unit that its
+    /// [`SeriesMeta`](super::SeriesMeta) names.
     pub histogram: Histogram<u64>,
 }
 
@@ -67,13 +68,13 @@ pub(crate) fn empty() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 100_000_000_000, 3).expect("1 ns to 100 s in 3 digits is valid")
 }
 
-/// The lines before the first interval.
-pub(super) fn header(clock: &ClockPair) -> io::Result<Vec<u8>> {
+/// The lines before the first interval. `values` says in which unit they are.
+pub(super) fn header(clock: &ClockPair, values: &str) -> io::Result<Vec<u8>> {
     let base = UNIX_EPOCH + Duration::from_nanos(clock.unix_ns);
     let mut bytes = Vec::new();
     IntervalLogWriterBuilder::new()
         .add_comment("[Histogram log format version 1.3]")
-        .add_comment("[Values are nanoseconds; Interval_Max is in milliseconds]")
+        .add_comment(&format!("[{values}]"))
         .with_start_time(base)
         .with_base_time(base)
         .with_max_value_divisor(MAX_COLUMN_DIVISOR)
@@ -92,14 +93,22 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
-    /// One line with its end, or why there can be none. `start` counts from the clock pair.
+    /// One line with its end, placed in time by `clock`, or why there can be none.
     pub(super) fn line(
         &mut self,
+        clock: &ClockPair,
         series: &str,
-        start: Duration,
-        length: Duration,
+        start_monotonic_ns: u64,
+        length_ns: u64,
         histogram: &Histogram<u64>,
     ) -> Result<&[u8], String> {
+        let Some(start) = start_monotonic_ns.checked_sub(clock.monotonic_ns) else {
+            return Err(format!(
+                "an interval starts {} ns before the recording's clock was read",
+                clock.monotonic_ns - start_monotonic_ns
+            ));
+        };
+        payload::check_bounds(histogram)?;
         let tag = Tag::new(series)
             .filter(|tag| !tag.is_empty())
             .ok_or_else(|| format!("{series:?} is no name for a series: no blank, no comma"))?;
@@ -108,7 +117,12 @@ impl Encoder {
             .with_max_value_divisor(MAX_COLUMN_DIVISOR)
             .begin_log_with(&mut self.bytes, &mut self.serializer)
             .map_err(|cause| cause.to_string())?
-            .write_histogram(histogram, start, length, Some(tag))
+            .write_histogram(
+                histogram,
+                Duration::from_nanos(start),
+                Duration::from_nanos(length_ns),
+                Some(tag),
+            )
             .map_err(|cause| cause.to_string())?;
         // The crate states the divisor in front of every log it begins; the file has it already.
         let comment = self.bytes.iter().position(|byte| *byte == b'\n');

@@ -5,6 +5,14 @@
 //! | `meta.json` | what ran, where, and how it ended | replaced as a whole (temporary file, then rename) |
 //! | `latency.hlog` | HdrHistogram interval log, V2 compressed, one line per interval and series | appended |
 //! | `slow.jsonl` | some of the slowest requests, one JSON object a line | appended |
+//! | `probe.json` | what was traced, at what cost, and what is missing | replaced as a whole |
+//! | `pauses.hlog` | as `latency.hlog`, with the probe's series | appended |
+//! | `pauses.jsonl` | single pauses over a threshold, one JSON object a line | appended |
+//! | `stacks.json` | the call stacks that these point to | replaced as a whole |
+//!
+//! The first three are a load generator's ([`Writer`]), the others a probe's ([`PauseWriter`]).
+//! Both may write into one folder at the same time, in any order, without knowing of each other; a
+//! probe alone writes `meta.json` as well.
 //!
 //! The folder is valid at every moment of its life. Each line is written by one call, so whatever
 //! kills the writer (a signal, a full disk, a power cut) leaves at most one torn line at the end of
@@ -21,20 +29,35 @@
 //! to read. [`Reader`] holds one file and one histogram in memory at a time; [`Recording::read`]
 //! holds every interval (230 KB each), which suits seconds and minutes rather than hours.
 
+mod appender;
 mod error;
 mod hlog;
+mod lines;
 mod meta;
+mod pause;
+mod pause_reader;
+mod pause_writer;
 mod payload;
+mod probe_meta;
 mod reader;
 mod slow;
+mod stack_table;
+mod whole_file;
 mod writer;
 
 pub use error::RecordingError;
 pub use hlog::{Interval, merged};
 pub(crate) use hlog::{add, empty};
 pub use meta::{Allocations, ClockPair, Host, Load, Meta, RunResult, SCHEMA, Stalls, State};
+pub use pause::Pause;
+pub use pause_reader::{PauseIntervals, PauseList, PauseReader, Pauses};
+pub use pause_writer::PauseWriter;
+pub use probe_meta::{
+    Dropped, FloorEntry, ProbeCost, ProbeMeta, SeriesMeta, Target, TraceWindow, Unit,
+};
 pub use reader::{Intervals, Reader, Recording};
 pub use slow::SlowRequest;
+pub use stack_table::{Frame, Stack, StackTable};
 pub use writer::Writer;
 
 /// Tag of the series that measures from a request's intended start to its end.
@@ -49,3 +72,15 @@ pub(crate) const META_FILE: &str = "meta.json";
 pub(crate) const LATENCY_FILE: &str = "latency.hlog";
 /// Name of the list of slow requests.
 pub(crate) const SLOW_FILE: &str = "slow.jsonl";
+/// Name of the probe's own metadata.
+const PROBE_FILE: &str = "probe.json";
+/// Name of the interval log of the probe's series.
+const PAUSE_LOG_FILE: &str = "pauses.hlog";
+/// Name of the list of pauses.
+const PAUSE_LIST_FILE: &str = "pauses.jsonl";
+/// Name of the table of stacks.
+const STACK_FILE: &str = "stacks.json";
+/// The largest `probe.json`, in bytes: room for 100,000 windows.
+const PROBE_LIMIT: u64 = 16 << 20;
+/// The largest `stacks.json`, in bytes.
+const STACK_LIMIT: u64 = 64 << 20;

@@ -19,7 +19,7 @@ const V2_COMPRESSED: u32 = 0x1c84_9314;
 const HEADER: usize = 40;
 /// More than any histogram within the bounds below can need (its counts, 9 bytes each).
 const MAX_INFLATED: u64 = 1 << 20;
-/// Values up to 2^50 ns, 13 days; a histogram of 3 digits then takes 330 KB.
+/// Values up to 2^50: 13 days in nanoseconds, a pebibyte in bytes; a histogram of 3 digits then takes 330 KB.
 const MAX_VALUE: u64 = 1 << 50;
 /// Small enough that two million intervals can be added up in a `u64`.
 const MAX_COUNT: u64 = 1 << 43;
@@ -34,6 +34,24 @@ pub(super) fn decode(
     deserializer
         .deserialize(&mut &plain[..])
         .map_err(|cause| format!("the histogram cannot be decoded: {cause}"))
+}
+
+/// Whether a histogram is one that [`decode`] will take back, or why not.
+pub(super) fn check_bounds(histogram: &Histogram<u64>) -> Result<(), String> {
+    bounds(
+        u32::from(histogram.sigfig()),
+        histogram.low(),
+        histogram.high(),
+    )
+}
+
+fn bounds(digits: u32, lowest: u64, highest: u64) -> Result<(), String> {
+    if digits > 3 || lowest == 0 || lowest > 1 << 20 || highest > MAX_VALUE {
+        return Err(format!(
+            "the histogram's bounds ({lowest} to {highest}, {digits} digits) are not a recording's"
+        ));
+    }
+    Ok(())
 }
 
 fn inflate(compressed: &[u8]) -> Result<Vec<u8>, String> {
@@ -72,11 +90,7 @@ fn check(plain: &[u8]) -> Result<(), String> {
     let Some((V2, length, digits, lowest, highest)) = header() else {
         return Err("the histogram has no V2 header".to_owned());
     };
-    if digits > 3 || lowest == 0 || lowest > 1 << 20 || highest > MAX_VALUE {
-        return Err(format!(
-            "the histogram's bounds ({lowest} to {highest}, {digits} digits) are not a recording's"
-        ));
-    }
+    bounds(digits, lowest, highest)?;
     let counts = plain.get(HEADER..).unwrap_or(&[]);
     if counts.len() != length as usize {
         return Err(format!(

@@ -1,14 +1,14 @@
 //! Reads a recording, whatever its writer came to.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
+use serde::de::DeserializeOwned;
 
+use super::whole_file::read;
 use super::{
-    Interval, LATENCY_FILE, META_FILE, Meta, RecordingError, SCHEMA, SLOW_FILE, SlowRequest, State,
-    hlog, merged,
+    Interval, LATENCY_FILE, META_FILE, Meta, PauseReader, Pauses, RecordingError, SCHEMA,
+    SLOW_FILE, SlowRequest, State, hlog, merged,
 };
 
 /// A recording in memory, every interval of it. For long ones see [`Reader`].
@@ -22,18 +22,22 @@ pub struct Recording {
     pub intervals: Vec<Interval>,
     /// The slow requests that were kept.
     pub slow: Vec<SlowRequest>,
-    /// A last line was cut off and has been dropped.
+    /// A last line of the load generator's files was cut off and has been dropped.
     pub torn: bool,
+    /// What a probe recorded of the same run; `None` when nobody traced.
+    pub pauses: Option<Pauses>,
 }
 
 impl Recording {
     /// Reads a folder.
     ///
     /// # Errors
-    /// As [`Reader::open`], and [`RecordingError::Corrupt`] for an interval that is damaged.
+    /// As [`Reader::open`], and [`RecordingError::Corrupt`] for an interval or a pause that is
+    /// damaged.
     pub fn read(dir: &Path) -> Result<Recording, RecordingError> {
         let reader = Reader::open(dir)?;
         let intervals = reader.intervals().collect::<Result<_, _>>()?;
+        let pauses = reader.pauses.as_ref().map(Pauses::read).transpose()?;
         let Reader {
             dir,
             meta,
@@ -47,6 +51,7 @@ impl Recording {
             intervals,
             slow,
             torn,
+            pauses,
         })
     }
 
@@ -72,6 +77,7 @@ pub struct Reader {
     slow: Vec<SlowRequest>,
     torn: bool,
     log: Vec<u8>,
+    pauses: Option<PauseReader>,
 }
 
 impl Reader {
@@ -82,19 +88,20 @@ impl Reader {
     /// # Errors
     /// [`RecordingError::NotARecording`] without `meta.json`; [`RecordingError::Meta`] and
     /// [`RecordingError::Schema`] when that cannot be understood; [`RecordingError::Io`] when a
-    /// file cannot be read; [`RecordingError::Corrupt`] when `slow.jsonl` is damaged.
+    /// file cannot be read; [`RecordingError::Corrupt`] when `slow.jsonl` is damaged. For a
+    /// probe's `probe.json` as for `meta.json`, except that it may be missing.
     pub fn open(dir: &Path) -> Result<Reader, RecordingError> {
         let meta_bytes =
-            read(&dir.join(META_FILE))?.ok_or_else(|| RecordingError::NotARecording {
+            read(&dir.join(META_FILE), u64::MAX)?.ok_or_else(|| RecordingError::NotARecording {
                 dir: dir.to_path_buf(),
             })?;
-        let mut meta = parse_meta(&dir.join(META_FILE), &meta_bytes)?;
+        let mut meta: Meta = parse_versioned(&dir.join(META_FILE), &meta_bytes)?;
 
-        let mut log = read(&dir.join(LATENCY_FILE))?.unwrap_or_default();
+        let mut log = read(&dir.join(LATENCY_FILE), u64::MAX)?.unwrap_or_default();
         let log_torn = drop_torn_line(&mut log);
 
         let slow_path = dir.join(SLOW_FILE);
-        let mut slow_bytes = read(&slow_path)?.unwrap_or_default();
+        let mut slow_bytes = read(&slow_path, u64::MAX)?.unwrap_or_default();
         let slow_torn = drop_torn_line(&mut slow_bytes);
 
         let torn = log_torn || slow_torn;
@@ -105,6 +112,7 @@ impl Reader {
             slow: parse_slow(&slow_path, &slow_bytes)?,
             torn,
             log,
+            pauses: PauseReader::open(dir)?,
         })
     }
 
@@ -126,6 +134,11 @@ impl Reader {
     /// Whether a last line was cut off and has been dropped.
     pub fn torn(&self) -> bool {
         self.torn
+    }
+
+    /// What a probe recorded of the same run; `None` when nobody traced.
+    pub fn pauses(&self) -> Option<&PauseReader> {
+        self.pauses.as_ref()
     }
 
     /// All intervals of all series, in the order of the log, decoded as they are asked for. Ends
@@ -176,16 +189,11 @@ impl Iterator for Intervals<'_> {
     }
 }
 
-/// A file's bytes, or `None` when there is no such file.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, RecordingError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(cause) => Err(RecordingError::io("read", path)(cause)),
-    }
-}
-
-fn parse_meta(path: &Path, bytes: &[u8]) -> Result<Meta, RecordingError> {
+/// Parses a file of which the schema must be known first.
+pub(super) fn parse_versioned<T: DeserializeOwned>(
+    path: &Path,
+    bytes: &[u8],
+) -> Result<T, RecordingError> {
     /// Read first: a newer file may differ in everything else.
     #[derive(serde::Deserialize)]
     struct Version {

@@ -1,20 +1,23 @@
 //! Writes a recording, so that it can be read whatever happens next.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::appender::Appender;
+use super::whole_file::{Layout, TEMPORARY, replace_json};
 use super::{
-    ClockPair, LATENCY_FILE, META_FILE, Meta, RecordingError, SLOW_FILE, SlowRequest, hlog,
+    ClockPair, LATENCY_FILE, META_FILE, Meta, PAUSE_LIST_FILE, PAUSE_LOG_FILE, PROBE_FILE,
+    RecordingError, SLOW_FILE, STACK_FILE, SlowRequest, hlog,
 };
 
-/// Where `meta.json` is prepared before it takes its name.
-const META_TEMPORARY: &str = "meta.json.tmp";
+/// What a probe may have put into the folder first.
+const OF_A_PROBE: [&str; 4] = [PROBE_FILE, PAUSE_LOG_FILE, PAUSE_LIST_FILE, STACK_FILE];
 
-/// Writes one recording into a folder of its own.
+/// Writes one recording into a folder of its own, which it may share with a
+/// [`PauseWriter`](super::PauseWriter).
 ///
 /// Dropping a writer without [`Writer::finish`] leaves a recording that is read as partial, which
 /// is the truth.
@@ -35,19 +38,16 @@ impl Writer {
     ///
     /// # Errors
     /// [`RecordingError::AlreadyExists`] when the path is anything but a missing or an empty
-    /// folder; [`RecordingError::Io`] when it cannot be written. Nothing is overwritten.
+    /// folder, but for a probe's files; [`RecordingError::Io`] when it cannot be written. Nothing is
+    /// overwritten.
     pub fn create(dir: &Path, meta: &Meta) -> Result<Writer, RecordingError> {
-        fs::create_dir_all(dir).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => already_exists(dir),
-            _ => RecordingError::io("create", dir)(source),
-        })?;
-        let mut entries = fs::read_dir(dir).map_err(RecordingError::io("read", dir))?;
-        if entries.next().is_some() {
-            return Err(already_exists(dir));
-        }
+        create_empty(dir, &OF_A_PROBE)?;
         let mut latency = Appender::create(dir.join(LATENCY_FILE))?;
-        let header = hlog::header(&meta.clock)
-            .map_err(RecordingError::io("write the header of", &latency.path))?;
+        let header = hlog::header(
+            &meta.clock,
+            "Values are nanoseconds; Interval_Max is in milliseconds",
+        )
+        .map_err(RecordingError::io("write the header of", &latency.path))?;
         latency.append(&header)?;
         let slow = Appender::create(dir.join(SLOW_FILE))?;
         write_meta(dir, meta)?;
@@ -68,8 +68,9 @@ impl Writer {
     /// compression: not a call for a thread that is being measured.
     ///
     /// # Errors
-    /// [`RecordingError::Refused`] when the series' name is empty or has a blank or comma, or when
-    /// the interval starts before the clock of the recording was read; [`RecordingError::Io`] when
+    /// [`RecordingError::Refused`] when the series' name is empty or has a blank or comma, when the
+    /// histogram's bounds are such that no reader takes it, or when the interval starts before the
+    /// clock of the recording was read; [`RecordingError::Io`] when
     /// the file cannot take it, in which case no part of it stays.
     pub fn interval(
         &mut self,
@@ -78,25 +79,19 @@ impl Writer {
         length_ns: u64,
         histogram: &Histogram<u64>,
     ) -> Result<(), RecordingError> {
-        let refused = |reason| RecordingError::Refused {
-            path: self.latency.path.clone(),
-            reason,
-        };
-        let Some(start) = start_monotonic_ns.checked_sub(self.clock.monotonic_ns) else {
-            return Err(refused(format!(
-                "an interval starts {} ns before the recording's clock was read",
-                self.clock.monotonic_ns - start_monotonic_ns
-            )));
-        };
         let line = self
             .encoder
             .line(
+                &self.clock,
                 series,
-                Duration::from_nanos(start),
-                Duration::from_nanos(length_ns),
+                start_monotonic_ns,
+                length_ns,
                 histogram,
             )
-            .map_err(refused)?;
+            .map_err(|reason| RecordingError::Refused {
+                path: self.latency.path.clone(),
+                reason,
+            })?;
         self.latency.append(line)
     }
 
@@ -146,111 +141,26 @@ impl Writer {
     }
 }
 
-fn already_exists(dir: &Path) -> RecordingError {
-    RecordingError::AlreadyExists {
+/// Creates a folder, or accepts an empty one; files of the names `allowed` may be in it.
+pub(super) fn create_empty(dir: &Path, allowed: &[&str]) -> Result<(), RecordingError> {
+    let already_exists = || RecordingError::AlreadyExists {
         dir: dir.to_path_buf(),
-    }
-}
-
-fn write_meta(dir: &Path, meta: &Meta) -> Result<(), RecordingError> {
-    let path = dir.join(META_FILE);
-    let temporary = dir.join(META_TEMPORARY);
-    let refused = |cause: serde_json::Error| RecordingError::Refused {
-        path: path.clone(),
-        reason: format!("its content cannot be read back: {cause}"),
     };
-    let mut json = serde_json::to_vec_pretty(meta).map_err(refused)?;
-    // JSON has no NaN: it would be written as null, and the file could never be read again.
-    serde_json::from_slice::<Meta>(&json).map_err(refused)?;
-    json.push(b'\n');
-    let replace = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(&json)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &path)
-    };
-    replace().map_err(|source| {
-        // A half-written temporary file is never read; on a full disk it is in the way.
-        let _ = fs::remove_file(&temporary);
-        RecordingError::io("write", &path)(source)
-    })
-}
-
-/// A file that only grows by whole lines.
-struct Appender {
-    path: PathBuf,
-    file: File,
-    /// Length up to the last whole line.
-    whole: u64,
-    /// An append failed and its remains could not be cut off: another would join a torn line.
-    torn: bool,
-}
-
-impl Appender {
-    fn create(path: PathBuf) -> Result<Appender, RecordingError> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(RecordingError::io("create", &path))?;
-        Ok(Appender {
-            path,
-            file,
-            whole: 0,
-            torn: false,
-        })
-    }
-
-    fn append(&mut self, lines: &[u8]) -> Result<(), RecordingError> {
-        if self.torn {
-            let cause = io::Error::other("an earlier write failed and left a torn line");
-            return Err(RecordingError::io("append to", &self.path)(cause));
-        }
-        match self.file.write_all(lines) {
-            Ok(()) => {
-                self.whole += lines.len() as u64;
-                Ok(())
-            }
-            Err(source) => {
-                self.torn = self.file.set_len(self.whole).is_err();
-                Err(RecordingError::io("append to", &self.path)(source))
-            }
+    fs::create_dir_all(dir).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => already_exists(),
+        _ => RecordingError::io("create", dir)(source),
+    })?;
+    for entry in fs::read_dir(dir).map_err(RecordingError::io("read", dir))? {
+        let name = entry.map_err(RecordingError::io("read", dir))?.file_name();
+        let name = name.to_str().unwrap_or_default();
+        if !allowed.contains(&name.strip_suffix(TEMPORARY).unwrap_or(name)) {
+            return Err(already_exists());
         }
     }
-
-    fn sync(&self) -> Result<(), RecordingError> {
-        self.file
-            .sync_all()
-            .map_err(RecordingError::io("make durable", &self.path))
-    }
+    Ok(())
 }
 
-#[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_full_disk_is_named_and_nothing_is_appended_to_what_it_tore() {
-        let path = PathBuf::from("/dev/full");
-        let file = OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .expect("Linux has /dev/full");
-        let mut appender = Appender {
-            path,
-            file,
-            whole: 0,
-            torn: false,
-        };
-        let error = appender.append(b"line\n").expect_err("it is full");
-        assert!(
-            error
-                .to_string()
-                .starts_with("cannot append to /dev/full: No space left on device"),
-            "{error}"
-        );
-        // A device cannot be cut back to its last whole line, so that is the end of it.
-        let error = appender.append(b"line\n").expect_err("it is torn");
-        assert!(error.to_string().contains("torn line"), "{error}");
-    }
+/// Replaces `meta.json`.
+pub(super) fn write_meta(dir: &Path, meta: &Meta) -> Result<(), RecordingError> {
+    replace_json(dir, META_FILE, meta, Layout::Indented, u64::MAX)
 }

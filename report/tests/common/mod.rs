@@ -1,6 +1,8 @@
 //! Invents recordings that look like those of real runs, the same at every call.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod traced;
+
 use std::path::Path;
 
 use hdrhistogram::Histogram;
@@ -253,6 +255,7 @@ pub fn recording(profile: &Profile, run: u32, sequence: u32, seconds: u64) -> Re
         intervals: Vec::new(),
         slow: Vec::new(),
         torn: false,
+        pauses: None,
         meta,
     };
     for index in 0..seconds {

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-/// A folder that is there, empty, and can be written: found out before the first run.
-pub fn create_folder(asked: Option<&Path>) -> Result<PathBuf> {
+/// A folder that is there, empty, and can be written: found out before the first run. If none is
+/// asked for, one is named after the time, in the folder `usual`.
+pub fn create_folder(asked: Option<&Path>, usual: &str) -> Result<PathBuf> {
     let dir = match asked {
         Some(dir) => dir.to_path_buf(),
-        None => Path::new("tailcut-demo").join(
+        None => Path::new(usual).join(
             jiff::Timestamp::now()
                 .strftime("%Y-%m-%dT%H-%M-%SZ")
                 .to_string(),
@@ -61,7 +62,9 @@ mod tests {
     fn a_folder_that_holds_something_is_refused_by_name() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("precious"), "x").unwrap();
-        let refused = create_folder(Some(folder.path())).unwrap_err().to_string();
+        let refused = create_folder(Some(folder.path()), "")
+            .unwrap_err()
+            .to_string();
         assert!(
             refused.contains("not empty") && refused.contains(&folder.path().display().to_string()),
             "{refused}"
@@ -71,7 +74,7 @@ mod tests {
     #[test]
     fn a_folder_is_made_with_its_parents_and_left_empty() {
         let folder = tempfile::tempdir().unwrap();
-        let made = create_folder(Some(&folder.path().join("a/b"))).unwrap();
+        let made = create_folder(Some(&folder.path().join("a/b")), "").unwrap();
         assert_eq!(made.read_dir().unwrap().count(), 0);
     }
 

@@ -1,4 +1,4 @@
-//! Ctrl-C: the run under way ends, its recording is closed as partial, the report is still made.
+//! Ctrl-C: what is under way ends in order, its recording is closed, the report is still made.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// Shared between the demo and its signal thread.
+/// Shared between the command and its signal thread.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     stop: Arc<AtomicBool>,
@@ -18,7 +18,7 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// From now on SIGINT, SIGTERM and SIGHUP end the demo in order; a second one ends it at once.
+    /// From now on SIGINT, SIGTERM and SIGHUP end the command in order; a second one ends it at once.
     pub fn install() -> Result<Interrupt> {
         let interrupt = Interrupt::default();
         let mut signals =
@@ -48,8 +48,13 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Whether the demo is to end.
+    /// Whether the command is to end.
     pub fn requested(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+
+    /// The same, for whoever waits on it.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.stop
     }
 }

@@ -1,0 +1,71 @@
+// What a probe saw: pauses by series and second, and single ones over the slowest requests.
+const kinds = pauses?.kinds || [];
+const byKind = group(kinds, ["pause-p999", "pause-max"]);
+// There are eight colours; series beyond them are dashed.
+byKind.dash = (index) => (index < 8 ? undefined : [6, 3]);
+const tracedTime = timeline(pauses?.runs || []);
+const tracedRange = decades((pauses?.runs || []).flatMap((run) => [...run.p999, ...run.max]));
+const tracedSync = uPlot.sync("pauses");
+const drawPauses = (css, name, field) => drawSeconds(css, name, {
+  time: tracedTime, owner: byKind, range: tracedRange, key: tracedSync.key,
+  rows: kinds.map((_, index) => tracedTime.slots.map((slot) => (slot ? slot.run[field][index][slot.second] : null))),
+});
+
+// ---- single pauses, where and as long as they were, over the slowest requests ---------------------
+const SHAPES = ["●", "■", "▲", "◆", "▼", "✚", "★", "⬟"];
+const marks = (pauses?.over || []).flatMap(({ run, marks: list }) => list.map(([kind, second, length, thread, where]) => ({
+  // A second's point stands in its middle.
+  x: loadedTime.bands[run].start + second - 0.5, kind, length, thread, where,
+})));
+const windows = (pauses?.over || []).flatMap(({ run, windows: list }) => list.map(([from, to, series]) => {
+  const { start } = loadedTime.bands[run];
+  return { from: start + from - 0.5, to: start + to - 0.5, series };
+}));
+const marked = [...new Set(marks.map(({ kind }) => kind))].sort((a, b) => a - b);
+const byMark = group(marked.map((kind) => ({ ...kinds[kind], shape: SHAPES[kind % SHAPES.length] })), ["marks"], () => charts.get("max")?.redraw());
+const seen = ({ kind }) => !byMark.hidden.has(marked.indexOf(kind));
+const describe = ({ kind, length, thread, where }) =>
+  `${kinds[kind].label} ${duration(length)}, thread ${thread}${where && ", " + where}`;
+const drawMarks = (css) => (u) => {
+  const { ctx, bbox } = u;
+  const ratio = devicePixelRatio || 1;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  ctx.fillStyle = css("soft");
+  for (const { from, to } of windows) {
+    const left = u.valToPos(from, "x", true);
+    ctx.fillRect(left, bbox.top + bbox.height - 5 * ratio, Math.max(ratio, u.valToPos(to, "x", true) - left), 5 * ratio);
+  }
+  ctx.font = 11 * ratio + "px sans-serif";
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  ctx.lineWidth = 2 * ratio;
+  ctx.lineJoin = "round";
+  // A rim of the page's colour keeps a mark apart from the line that it lies on.
+  ctx.strokeStyle = css("page");
+  for (const mark of marks.filter(seen)) {
+    const shape = SHAPES[mark.kind % SHAPES.length];
+    const at = [u.valToPos(mark.x, "x", true), u.valToPos(mark.length, "y", true)];
+    ctx.strokeText(shape, ...at);
+    ctx.fillStyle = css(kinds[mark.kind].slot);
+    ctx.fillText(shape, ...at);
+  }
+  ctx.restore();
+};
+// The pause under the cursor; where there is none, the longest of the second.
+const nearMark = (idx, u) => {
+  const { left, top } = u.cursor;
+  const window = windows.find(({ from, to }) => top > u.over.clientHeight - 9 && left >= u.valToPos(from, "x") - 2 && left <= u.valToPos(to, "x") + 2);
+  if (window) return `: a window of the probe itself (${window.series})`;
+  let best = null, distance = 14;
+  for (const mark of marks.filter(seen)) {
+    const away = Math.hypot(u.valToPos(mark.x, "x") - left, u.valToPos(mark.length, "y") - top);
+    if (away < distance) { best = mark; distance = away; }
+  }
+  if (best) return ": " + describe(best);
+  const inside = marks.filter((mark) => seen(mark) && mark.x >= idx - 0.5 && mark.x < idx + 0.5);
+  if (!inside.length) return "";
+  return "; longest pause: " + describe(inside.reduce((a, b) => (b.length > a.length ? b : a)));
+};

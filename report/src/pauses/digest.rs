@@ -1,0 +1,342 @@
+//! One run's pauses reduced to what a report shows of them, in one pass over log and list.
+//!
+//! Bounded by series and seconds, however many pauses there are; only the count of overlaps holds
+//! something for each pause (see `overlap.rs`).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use hdrhistogram::Histogram;
+
+use super::cleaned::cleaned;
+use super::overlap::{Overlap, OverlapBuilder};
+use crate::digest::Second;
+use crate::recording::{
+    self, Interval, Pause, ProbeMeta, SeriesMeta, SlowRequest, StackTable, Unit,
+};
+use crate::statistics::{maximum, quantile};
+use crate::text;
+
+/// Series of a run at most; no probe has as many.
+const MOST_SERIES: usize = 64;
+/// The longest pauses kept of each kind: more than a page shows.
+const LONGEST: usize = 10;
+/// Pauses drawn over the seconds of a run at most.
+const MOST_MARKS: usize = 1_000;
+/// Frames kept of a pause's stack.
+const FRAMES: usize = 16;
+
+/// What a report knows of the pauses of one run.
+#[derive(Debug, Clone)]
+pub(crate) struct PauseDigest {
+    /// What was traced, its texts clean.
+    pub(crate) meta: ProbeMeta,
+    pub(crate) series: Vec<SeriesDigest>,
+    /// The longest pauses of each kind, the longest of all first.
+    pub(crate) longest: Vec<DigestedPause>,
+    /// The longest pause of each kind in each measured second, in the order of time.
+    pub(crate) marks: Vec<Mark>,
+    /// Pauses of the measured seconds that are not among them.
+    pub(crate) unmarked: u64,
+    /// `None` where no slow request was kept.
+    pub(crate) overlap: Option<Overlap>,
+    /// Intervals and pauses that were recorded and are in none of the figures.
+    pub(crate) ignored: u64,
+}
+
+/// One series of a run.
+#[derive(Debug, Clone)]
+pub(crate) struct SeriesDigest {
+    pub(crate) meta: SeriesMeta,
+    /// All its values.
+    pub(crate) whole: Histogram<u64>,
+    /// Second by second.
+    pub(crate) seconds: Vec<Second>,
+}
+
+/// A pause as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DigestedPause {
+    /// Its series, as a place in the digest's list.
+    pub(crate) series: usize,
+    pub(crate) process: u32,
+    pub(crate) thread: u32,
+    pub(crate) start_ns: u64,
+    pub(crate) length_ns: u64,
+    pub(crate) detail: Option<u64>,
+    pub(crate) by: Option<String>,
+    /// Its functions, the innermost first.
+    pub(crate) stack: Vec<String>,
+}
+
+/// A pause on the chart of the measured seconds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Mark {
+    /// When it began, in seconds of the run: 2.25 is a quarter into the third.
+    pub(crate) second: f64,
+    pub(crate) pause: DigestedPause,
+}
+
+impl PauseDigest {
+    /// Start and end of tracing on `CLOCK_MONOTONIC`: what the probe says, or what it recorded.
+    pub(crate) fn span(&self) -> (u64, u64) {
+        let seconds = || self.series.iter().flat_map(|series| &series.seconds);
+        let end = |second: &Second| second.start_ns.saturating_add(second.length_ns);
+        let start_ns = match self.meta.start_ns {
+            0 => seconds().map(|second| second.start_ns).min().unwrap_or(0),
+            start_ns => start_ns,
+        };
+        // A probe that was killed wrote intervals after it last said how far it was.
+        let recorded = seconds().map(end).max().unwrap_or(0);
+        (start_ns, self.meta.end_ns.max(recorded).max(start_ns))
+    }
+
+    /// Length of the traced time in nanoseconds.
+    pub(crate) fn traced_ns(&self) -> u64 {
+        let (start_ns, end_ns) = self.span();
+        end_ns - start_ns
+    }
+}
+
+/// Takes intervals and pauses one at a time.
+pub(crate) struct PauseDigestBuilder<'a> {
+    digest: PauseDigest,
+    /// Places of the series by name.
+    places: HashMap<String, usize>,
+    /// The open second of each series.
+    pending: Vec<Option<Interval>>,
+    longest: Vec<Vec<Pause>>,
+    /// The longest pause by measured second and series.
+    marks: BTreeMap<(usize, usize), Pause>,
+    in_seconds: u64,
+    overlap: OverlapBuilder,
+    /// The seconds of the load, if there was one, in the order of time.
+    measured: &'a [Second],
+    slow: &'a [SlowRequest],
+}
+
+impl<'a> PauseDigestBuilder<'a> {
+    /// `measured` and `slow` are those of the load that ran meanwhile, if one did.
+    pub(crate) fn new(
+        meta: &ProbeMeta,
+        measured: &'a [Second],
+        slow: &'a [SlowRequest],
+    ) -> PauseDigestBuilder<'a> {
+        let meta = cleaned(meta);
+        let series = meta.series.clone();
+        let mut builder = PauseDigestBuilder {
+            digest: PauseDigest {
+                meta,
+                series: Vec::new(),
+                longest: Vec::new(),
+                marks: Vec::new(),
+                unmarked: 0,
+                overlap: None,
+                ignored: 0,
+            },
+            places: HashMap::new(),
+            pending: Vec::new(),
+            longest: Vec::new(),
+            marks: BTreeMap::new(),
+            in_seconds: 0,
+            overlap: OverlapBuilder::new(slow),
+            measured,
+            slow,
+        };
+        for series in series {
+            builder.add_series(series);
+        }
+        builder
+    }
+
+    /// Takes an interval; those of a series come in the order of time.
+    pub(crate) fn interval(&mut self, interval: Interval) {
+        let Some(place) = self.place(&interval.series, false) else {
+            self.digest.ignored += 1;
+            return;
+        };
+        let series = &mut self.digest.series[place];
+        if series.whole.is_empty() {
+            series.whole = interval.histogram.clone();
+            series.whole.auto(true);
+        } else {
+            recording::add(&mut series.whole, &interval.histogram);
+        }
+        match &mut self.pending[place] {
+            Some(open) if open.start_monotonic_ns == interval.start_monotonic_ns => {
+                recording::add(&mut open.histogram, &interval.histogram);
+            }
+            pending => series.close(pending.replace(interval)),
+        }
+    }
+
+    /// Takes a pause, in any order.
+    pub(crate) fn pause(&mut self, pause: Pause) {
+        // A probe lists single pauses of a series before its first interval.
+        let Some(place) = self.place(&pause.kind, true) else {
+            self.digest.ignored += 1;
+            return;
+        };
+        if !self.digest.series[place].meta.pause {
+            return;
+        }
+        self.overlap
+            .pause(pause.thread, place, pause.start_ns, pause.end_ns);
+        if let Some(second) = second_of(self.measured, pause.start_ns) {
+            self.in_seconds += 1;
+            let mark = self.marks.entry((second, place));
+            let mark = mark.or_insert_with(|| pause.clone());
+            if pause.length_ns() > mark.length_ns() {
+                *mark = pause.clone();
+            }
+        }
+        let longest = &mut self.longest[place];
+        let at = longest.partition_point(|known| known.length_ns() >= pause.length_ns());
+        if at < LONGEST {
+            longest.insert(at, pause);
+            longest.truncate(LONGEST);
+        }
+    }
+
+    /// Counts pauses that whoever reads the recording had no room for.
+    pub(crate) fn ignore(&mut self, pauses: u64) {
+        self.digest.ignored += pauses;
+    }
+
+    /// Whether [`PauseDigestBuilder::finish`] has a use for the stacks.
+    pub(crate) fn points_to_stacks(&self) -> bool {
+        let mut shown = self.longest.iter().flatten().chain(self.marks.values());
+        shown.any(|pause| pause.stack.is_some())
+    }
+
+    /// What came of it.
+    pub(crate) fn finish(mut self, stacks: &StackTable) -> PauseDigest {
+        for (series, pending) in self.digest.series.iter_mut().zip(self.pending) {
+            series.close(pending);
+        }
+        let stacks: HashMap<u32, Vec<String>> = stacks
+            .stacks
+            .iter()
+            .map(|stack| {
+                let frames = stack.frames.iter().take(FRAMES);
+                (
+                    stack.id,
+                    frames.map(|frame| text::name(&frame.name)).collect(),
+                )
+            })
+            .collect();
+        let show = |series: usize, pause: &Pause| DigestedPause {
+            series,
+            process: pause.process,
+            thread: pause.thread,
+            start_ns: pause.start_ns,
+            length_ns: pause.length_ns(),
+            detail: pause.detail,
+            by: pause.by.as_deref().map(text::name),
+            stack: pause
+                .stack
+                .and_then(|id| stacks.get(&id).cloned())
+                .unwrap_or_default(),
+        };
+        let kinds: Vec<String> = self
+            .digest
+            .series
+            .iter()
+            .map(|series| series.meta.name.clone())
+            .collect();
+        let longest = self.longest.iter().enumerate();
+        self.digest.longest = longest
+            .flat_map(|(series, pauses)| pauses.iter().map(move |pause| (series, pause)))
+            .map(|(series, pause)| show(series, pause))
+            .collect();
+        self.digest
+            .longest
+            .sort_by_key(|pause| Reverse(pause.length_ns));
+
+        let mut marks: Vec<(usize, usize, Pause)> = self
+            .marks
+            .into_iter()
+            .map(|((second, series), pause)| (second, series, pause))
+            .collect();
+        marks.sort_by_key(|(_, _, pause)| Reverse(pause.length_ns()));
+        marks.truncate(MOST_MARKS);
+        marks.sort_by_key(|(_, _, pause)| pause.start_ns);
+        self.digest.unmarked = self.in_seconds - marks.len() as u64;
+        self.digest.marks = marks
+            .iter()
+            .map(|(second, series, pause)| Mark {
+                second: *second as f64 + within(&self.measured[*second], pause.start_ns),
+                pause: show(*series, pause),
+            })
+            .collect();
+        if !self.slow.is_empty() {
+            self.digest.overlap = Some(self.overlap.count(self.slow, &kinds));
+        }
+        self.digest
+    }
+
+    /// The place of a series, which is made for a name that the probe did not describe.
+    fn place(&mut self, name: &str, pause: bool) -> Option<usize> {
+        if let Some(place) = self.places.get(name) {
+            return Some(*place);
+        }
+        let name = text::name(name);
+        if let Some(place) = self.places.get(&name) {
+            return Some(*place);
+        }
+        self.add_series(SeriesMeta {
+            name,
+            pause,
+            ..SeriesMeta::default()
+        })
+    }
+
+    fn add_series(&mut self, meta: SeriesMeta) -> Option<usize> {
+        let place = self.digest.series.len();
+        if place == MOST_SERIES || self.places.contains_key(&meta.name) {
+            return None;
+        }
+        self.places.insert(meta.name.clone(), place);
+        self.digest.series.push(SeriesDigest {
+            meta,
+            whole: recording::empty(),
+            seconds: Vec::new(),
+        });
+        self.pending.push(None);
+        self.longest.push(Vec::new());
+        Some(place)
+    }
+}
+
+impl SeriesDigest {
+    fn close(&mut self, interval: Option<Interval>) {
+        if let Some(interval) = interval.filter(|interval| !interval.histogram.is_empty()) {
+            self.seconds.push(Second {
+                start_ns: interval.start_monotonic_ns,
+                length_ns: interval.length_ns,
+                requests: interval.histogram.len(),
+                p999_ns: quantile(&interval.histogram, 0.999),
+                max_ns: maximum(&interval.histogram),
+                heat: Vec::new(),
+            });
+        }
+    }
+
+    /// Whether its values are times.
+    pub(crate) fn is_time(&self) -> bool {
+        self.meta.unit == Unit::Nanoseconds
+    }
+}
+
+/// The measured second in which an instant lies.
+fn second_of(seconds: &[Second], ns: u64) -> Option<usize> {
+    let after = seconds.partition_point(|second| second.start_ns <= ns);
+    let place = after.checked_sub(1)?;
+    (ns - seconds[place].start_ns < seconds[place].length_ns).then_some(place)
+}
+
+/// How far into a second an instant lies, 0 to 1.
+fn within(second: &Second, ns: u64) -> f64 {
+    let share = ns.saturating_sub(second.start_ns) as f64 / second.length_ns.max(1) as f64;
+    share.clamp(0.0, 1.0)
+}

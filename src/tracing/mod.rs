@@ -1,0 +1,11 @@
+//! The commands that watch a live process: `doctor`, `record`, `top`, `serve`.
+
+mod launch;
+mod record;
+mod show;
+mod target;
+mod top;
+
+pub use self::launch::run_traced;
+pub use self::record::record;
+pub use self::top::top;
