@@ -46,7 +46,7 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
     };
     let pid = match &waiting {
         Some(waiting) => waiting.pid(),
-        None => target::find(&arguments.target)?,
+        None => target::find(&arguments.target, arguments.newest)?,
     };
     let mut session = Session::attach(pid, options(&arguments.trace))?;
     let about = about(&session);

@@ -17,7 +17,7 @@ pub fn top(arguments: &TopArguments) -> Result<ExitCode> {
     if !arguments.once && !arguments.json && !io::stdout().is_terminal() {
         return Err(TopError::<tailcut_probe::SessionError>::NotATerminal.into());
     }
-    let pid = target::find(&arguments.target)?;
+    let pid = target::find(&arguments.target, arguments.newest)?;
     let mut session = Session::attach(pid, options(&arguments.trace))?;
     let stop = Stop::on_signals()?;
     let ended = if arguments.json {

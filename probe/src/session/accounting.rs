@@ -15,11 +15,10 @@ use crate::programs::Programs;
 const SAMPLE: Duration = Duration::from_millis(200);
 const BETWEEN: Duration = Duration::from_secs(10);
 
-/// Runs and nanoseconds of programs, per second.
+/// Runs of programs per second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Rates {
     pub runs: f64,
-    pub nanoseconds: f64,
 }
 
 pub(crate) struct Accounting {
@@ -63,7 +62,6 @@ impl Accounting {
                     // Less what the accounting itself takes.
                     let own = (time - runs * self.empty_ns).max(0.0) / seconds;
                     self.rates.runs += runs / seconds;
-                    self.rates.nanoseconds += own;
                     self.by_program.push((name.to_owned(), own));
                 }
                 drop(kernel);

@@ -209,16 +209,16 @@ impl Attached {
         self.parts
             .iter()
             .find(|part| part.hooks.valid.is_some() && part.hooks.groups.contains(&group))
-            .map_or(1.0, |part| {
-                let open = match part.links.is_empty() {
-                    true => 0,
-                    false => usage::now().saturating_sub(part.since_ns),
-                };
-                if part.share >= 1.0 {
-                    return 1.0;
-                }
-                ((part.attached_ns + open) as f64 / length_ns.max(1) as f64).min(1.0)
-            })
+            .map_or(1.0, |part| part.seen(length_ns))
+    }
+
+    /// What the programs cost in an interval, in nanoseconds.
+    pub fn cost_ns(&self, length_ns: u64) -> f64 {
+        let seconds = length_ns as f64 * 1e-9;
+        self.parts
+            .iter()
+            .map(|part| part.cost * seconds * part.seen(length_ns))
+            .sum()
     }
 
     /// The interval is over.
@@ -242,6 +242,17 @@ impl Part {
             attached_ns: 0,
             cost: 0.0,
         }
+    }
+
+    fn seen(&self, length_ns: u64) -> f64 {
+        if self.share >= 1.0 {
+            return 1.0;
+        }
+        let open = match self.links.is_empty() {
+            true => 0,
+            false => usage::now().saturating_sub(self.since_ns),
+        };
+        ((self.attached_ns + open) as f64 / length_ns.max(1) as f64).min(1.0)
     }
 
     fn programs(&self) -> impl Iterator<Item = &'static str> {
@@ -278,6 +289,10 @@ impl Part {
         if self.links.is_empty() {
             if let Some(closing) = self.closing.take() {
                 let _ = closing.join();
+            }
+            // Ends are attached before beginnings: until all are, no end has one that counts.
+            if let Some(number) = self.hooks.valid {
+                programs.set_valid_since(number, u64::MAX)?;
             }
             // What the kernel took once it takes again.
             self.attach(programs, &mut |_, _| {})?;

@@ -537,7 +537,7 @@ impl Session {
         events.sort_by_key(|event| event.end_ns);
         let rates = self.accounting.rates();
         let seconds = length_ns as f64 * 1e-9;
-        let (runs, programs_ns) = (rates.runs * seconds, rates.nanoseconds * seconds);
+        let (runs, programs_ns) = (rates.runs * seconds, self.attached.cost_ns(length_ns));
         if target_cpu_ns != 0 {
             // An idle target's budget is not nothing: a hundredth of a CPU.
             self.busy_cpus = (target_cpu_ns as f64 / length_ns.max(1) as f64).max(0.01);
