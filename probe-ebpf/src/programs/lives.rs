@@ -34,9 +34,19 @@ pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
 /// `sched_process_exit(task)`: the thread is current.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn process_exit(_ctx: RawTracePointContext) -> i32 {
-    if let Some(who) = current() {
+    let Some(who) = current() else { return 0 };
+    tell(who, EXITED, u64::from(who.thread == who.process));
+    if who.thread == who.process {
+        // Another process may get its number. (Threads that outlive their first are lost with it.)
+        let _ = PROCESSES.remove(who.process);
+    }
+    let is_running = THREADS.get_ptr(who.thread).is_some_and(|state| {
+        // SAFETY: a map's value, valid while the program runs.
+        unsafe { (*state).switched_in_ns != 0 }
+    });
+    // Else the scheduler's hook does it at its last switch: it would make the state anew.
+    if !is_running || who.thread == who.process {
         let _ = THREADS.remove(who.thread);
-        tell(who, EXITED, u64::from(who.thread == who.process));
     }
     0
 }

@@ -22,6 +22,11 @@ use super::target::{Who, current, of_task, read_u32, read_u64, state_of};
 /// States of a task, from the kernel's `include/linux/sched.h`.
 const INTERRUPTIBLE: u32 = 1;
 const STOPPED_OR_TRACED: u32 = 4 | 8;
+/// It never runs again.
+const DEAD: u32 = 0x80;
+
+/// The call that goes on with one that a signal interrupted: its wait has that one's reason.
+const RESTART_SYSCALL: i32 = 219;
 
 /// `sched_switch(preempt, previous task, next task, ...)`; the previous task is current.
 #[raw_tracepoint(tracepoint = "sched_switch")]
@@ -55,11 +60,18 @@ fn switched_out(who: Who, previous: *const u8, next: *const u8, preempted: bool)
         }
     }
     let kernel_state = read_u32(previous, TASK_STATE.load()).unwrap_or(0);
+    if kernel_state & DEAD != 0 {
+        let _ = THREADS.remove(who.thread);
+        return;
+    }
     state.state = if preempted { 0 } else { kernel_state };
     state.switched_in_ns = 0;
     state.switched_out_ns = now;
     state.woken_ns = 0;
-    state.system_call = system_call_of(previous);
+    let system_call = system_call_of(previous);
+    if system_call != RESTART_SYSCALL {
+        state.system_call = system_call;
+    }
     if state.state == 0 {
         state.by_thread = read_u32(next, TASK_PID.load()).unwrap_or(0);
         let name = next.wrapping_add(TASK_COMM.load() as usize);
