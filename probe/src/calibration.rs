@@ -1,7 +1,8 @@
 //! What probe sites cost on this host, and how short a call they can still tell: measured in this
 //! process, before any figure of the target is believed.
 //!
-//! Two things: the cost of a hit, which the budget is held by ([`hit_cost`]); and the **floor**: how
+//! Two things: the cost of a hit, which the budget is held by: of the trap ([`hit_cost`]), and of our
+//! programs, which take about as long again as the empty one it is measured with; and the **floor**: how
 //! long a function that does nothing seems to take when its entry and return are probed, which is
 //! part of every latency that is measured so. What is shorter is reported as below the floor, and
 //! nothing is subtracted.
@@ -10,7 +11,7 @@
 //! while the first windows are open.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tailcut_probe_ebpf::series::{Call, of_call};
 use tailcut_probe_ebpf::sites::{ENTER, LEAVE, Place, Site};
@@ -23,8 +24,10 @@ use crate::user_probes::{SiteAt, UserProgram};
 
 /// Time for hits of each kind.
 const BUDGET: Duration = Duration::from_millis(40);
-/// Calls of an empty function, by which the floor is found.
+/// Calls of an empty function, by which the floor is found, in so many rounds: one in which this
+/// thread lost its CPU does not count.
 const CALLS: u32 = 400;
+const ROUNDS: u32 = 8;
 
 /// What was measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -68,7 +71,10 @@ impl Floors {
 /// Measures.
 pub(crate) fn calibrate() -> Result<Calibration, Box<dyn std::error::Error + Send + Sync>> {
     let costs = hit_cost::measure(BUDGET)?;
-    let whole = |ns: f64| ns.max(0.0).round() as u32;
+    let (floors, call_ns) = floors()?;
+    // Of the two hits of a call, on an emulated instruction, what the empty program does not show.
+    let program_ns = ((call_ns - costs.emulated - costs.return_extra) / 2.0).max(0.0);
+    let whole = |ns: f64| (ns + program_ns).max(0.0).round() as u32;
     Ok(Calibration {
         hits: HitCosts {
             called: whole(costs.nop5),
@@ -77,11 +83,12 @@ pub(crate) fn calibrate() -> Result<Calibration, Box<dyn std::error::Error + Sen
             return_probe: whole(costs.return_extra),
         },
         empty_program_ns: costs.program_empty.unwrap_or(0.0),
-        floors: floors()?,
+        floors,
     })
 }
 
-fn floors() -> Result<Floors, Box<dyn std::error::Error + Send + Sync>> {
+/// The floors, and what probing adds to a call whose entry is emulated, in nanoseconds.
+fn floors() -> Result<(Floors, f64), Box<dyn std::error::Error + Send + Sync>> {
     let functions = sites::all().ok_or("this machine's instructions are not known")?;
     let functions = [&functions.nop5, &functions.push, &functions.test];
     let this = std::process::id();
@@ -121,21 +128,33 @@ fn floors() -> Result<Floors, Box<dyn std::error::Error + Send + Sync>> {
         }
     }
     let mut counters = Counters::new();
-    let mut floor = |number: usize| -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-        for _ in 0..CALLS {
-            functions[number].call();
+    type Measured = Result<(u64, f64), Box<dyn std::error::Error + Send + Sync>>;
+    let mut floor = |number: usize| -> Measured {
+        let mut rounds = [0.0; ROUNDS as usize];
+        for round in &mut rounds {
+            let begin = Instant::now();
+            for _ in 0..CALLS / ROUNDS {
+                functions[number].call();
+            }
+            *round = begin.elapsed().as_nanos() as f64 / f64::from(CALLS / ROUNDS);
         }
+        rounds.sort_by(f64::total_cmp);
         let seen = counters.difference(&programs, of_call(number as u32, Call::Malloc), 0)?;
         if seen.histogram.len() < u64::from(CALLS) / 2 {
             return Err("probes of this process's own functions were not hit".into());
         }
-        Ok(seen.histogram.value_at_quantile(0.99))
+        Ok((
+            seen.histogram.value_at_quantile(0.99),
+            rounds[rounds.len() / 2],
+        ))
     };
-    Ok(Floors {
-        called: floor(0)?,
-        emulated: floor(1)?,
-        single_stepped: floor(2)?,
-    })
+    let (called, emulated, single_stepped) = (floor(0)?, floor(1)?, floor(2)?);
+    let floors = Floors {
+        called: called.0,
+        emulated: emulated.0,
+        single_stepped: single_stepped.0,
+    };
+    Ok((floors, emulated.1))
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub mod bpftrace;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
