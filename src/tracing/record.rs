@@ -81,6 +81,7 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
     );
     let stacks = session.take_stacks();
     recorder.now_about(session.about());
+    totals.sizes = session.sizes().unwrap_or_default();
     let drawn = draw(arguments, &mut session, out);
     drop(session);
     let (partial, failure) = match ended {

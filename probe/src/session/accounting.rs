@@ -22,8 +22,7 @@ pub(crate) struct Rates {
 }
 
 pub(crate) struct Accounting {
-    /// While it is held, the kernel accounts.
-    sample: Option<(OwnedFd, Instant, HashMap<String, (u64, u64)>)>,
+    sample: Option<Sample>,
     next: Instant,
     rates: Rates,
     /// Nanoseconds that each program cost in a second.
@@ -32,6 +31,15 @@ pub(crate) struct Accounting {
     pub empty_ns: f64,
     /// The kernel does not let us ask.
     pub refused: bool,
+}
+
+/// A sample under way.
+struct Sample {
+    /// While it is held, the kernel accounts.
+    kernel: OwnedFd,
+    since: Instant,
+    /// Runs and nanoseconds of each program at its beginning.
+    before: HashMap<String, (u64, u64)>,
 }
 
 impl Accounting {
@@ -51,7 +59,11 @@ impl Accounting {
     pub fn step(&mut self, programs: &Programs) -> bool {
         let now = Instant::now();
         match self.sample.take() {
-            Some((kernel, since, before)) if now.duration_since(since) >= SAMPLE => {
+            Some(Sample {
+                kernel,
+                since,
+                before,
+            }) if now.duration_since(since) >= SAMPLE => {
                 let seconds = now.duration_since(since).as_secs_f64();
                 self.rates = Rates::default();
                 self.by_program.clear();
@@ -75,7 +87,11 @@ impl Accounting {
                         .into_iter()
                         .map(|(name, runs, time)| (name.to_owned(), (runs, time)))
                         .collect();
-                    self.sample = Some((kernel, now, before));
+                    self.sample = Some(Sample {
+                        kernel,
+                        since: now,
+                        before,
+                    });
                 }
                 Err(_) => self.refused = true,
             },

@@ -44,6 +44,7 @@ use crate::programs::{Programs, ProgramsError, Settings};
 use crate::record::About;
 use crate::stacks::{StacksError, WeightKind};
 use crate::system_calls;
+use crate::target_choice::ProcessTable;
 use crate::tick::{CallSite, Cost, SeriesTick, SlowEvent, Tick, Window};
 use crate::user_probes::{UserProbesError, UserPrograms};
 use tailcut_report::recording::{FloorEntry, StackTable, Target};
@@ -141,6 +142,11 @@ impl Session {
         let sites = UserSites::of(&survey, &options.series, &costs);
         let mut left_out = sites.left_out.clone();
         let (series, windows) = prepare(&mut programs, pid, &options, sites)?;
+        if options.follow {
+            for process in descendants_of(pid) {
+                programs.add_process(process)?;
+            }
+        }
         let records = programs.take_records()?;
         let attached = Attached::attach(&mut programs, &options.series)?;
         left_out.extend(attached.left_out.iter().cloned());
@@ -200,6 +206,19 @@ impl Session {
     /// The target, as it was when it was attached to.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Calls of each allocating series by size, since the session began: the n-th number is of those
+    /// of at least 2^n bytes, and less than twice that.
+    ///
+    /// # Errors
+    /// [`SessionError::Programs`] if the kernel no longer answers.
+    pub fn sizes(&self) -> Result<Vec<(String, Vec<u64>)>, SessionError> {
+        self.series
+            .iter()
+            .filter(|(series, _)| series.allocator.is_some() && series.group == Group::Malloc)
+            .map(|(series, name)| Ok((name.clone(), self.programs.sizes(series.number)?)))
+            .collect()
     }
 
     /// What was asked for and cannot be had, with the reason.
@@ -572,6 +591,24 @@ impl Session {
         self.attached.begin_interval();
         Ok(tick)
     }
+}
+
+/// Processes that `pid` has forked already, and those that they have.
+fn descendants_of(pid: u32) -> Vec<u32> {
+    // Those that are missed here are found when they fork.
+    let all = ProcessTable::here().all().unwrap_or_default();
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        found.extend(
+            all.iter()
+                .filter(|process| process.parent == parent)
+                .map(|process| process.pid),
+        );
+    }
+    found.remove(0);
+    found
 }
 
 /// Tells the programs of the sites and thresholds; gives the series and the windows.
