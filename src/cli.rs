@@ -127,7 +127,8 @@ pub struct TraceArguments {
     /// Records the stacks of such pauses and calls, too.
     #[arg(long)]
     pub stacks: bool,
-    /// Share of the target's CPU time that tracing may cost.
+    /// Share of the target's CPU time that tracing may cost, or of one CPU's if it uses less. 100% lets
+    /// everything stay attached.
     #[arg(long, default_value = "1%", value_name = "SHARE", value_parser = share)]
     pub budget: f64,
     /// Traces the processes that the target forks, too.

@@ -95,10 +95,10 @@ fn tests() -> Vec<Trial> {
             waiting_for_the_memory_map_is_named,
         ),
         test("an_idle_process_has_no_pauses", || {
-            only_the_scheduler_is_to_blame("idle")
+            only_the_scheduler_is_to_blame("idle");
         }),
         test("a_busy_process_has_no_pauses_but_lost_cpus", || {
-            only_the_scheduler_is_to_blame("busy")
+            only_the_scheduler_is_to_blame("busy");
         }),
         test(
             "a_child_is_traced_if_it_is_followed",

@@ -90,7 +90,7 @@ pub struct Session {
     series: Vec<(Series, String)>,
     target: Target,
     left_out: Vec<String>,
-    /// How many CPUs the target kept busy in the last interval.
+    /// How many CPUs the target kept busy in the last interval, at least one.
     busy_cpus: f64,
     lives: Lives,
     events: Vec<SlowEvent>,
@@ -557,10 +557,9 @@ impl Session {
         let rates = self.accounting.rates();
         let seconds = length_ns as f64 * 1e-9;
         let (runs, programs_ns) = (rates.runs * seconds, self.attached.cost_ns(length_ns));
-        if target_cpu_ns != 0 {
-            // An idle target's budget is not nothing: a hundredth of a CPU.
-            self.busy_cpus = (target_cpu_ns as f64 / length_ns.max(1) as f64).max(0.01);
-        }
+        // The budget of a target that is idle is a share of one CPU: of nothing it would be nothing.
+        let reference_ns = target_cpu_ns.max(length_ns).max(1);
+        self.busy_cpus = reference_ns as f64 / length_ns.max(1) as f64;
         let hits = seen.iter().map(|seen| seen.hits).sum();
         let traps_ns = seen.iter().map(|seen| seen.traps_ns).sum::<u64>();
         let tick = Tick {
@@ -574,7 +573,7 @@ impl Session {
                 programs_ns: programs_ns as u64,
                 hits,
                 traps_ns,
-                share: (programs_ns + traps_ns as f64) / target_cpu_ns.max(1) as f64,
+                share: (programs_ns + traps_ns as f64) / reference_ns as f64,
                 budget: self.options.budget,
                 own_cpu_ns: readings.own_cpu_ns.saturating_sub(before.own_cpu_ns),
                 own_rss_bytes: usage::own_rss_bytes(),
