@@ -48,9 +48,12 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
         Some(waiting) => waiting.pid(),
         None => target::find(&arguments.target, arguments.newest)?,
     };
-    let mut session = Session::attach(pid, options(&arguments.trace))?;
+    let mut session = super::attach(pid, options(&arguments.trace))?;
     let about = about(&session);
-    let name = about.target.name.clone();
+    let name = match arguments.program.first() {
+        Some(program) => program.clone(),
+        None => about.target.name.clone(),
+    };
     let mut recorder = Recorder::create(
         out,
         true,
