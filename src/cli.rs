@@ -22,6 +22,8 @@ pub enum Command {
     Record(RecordArguments),
     /// Shows allocator calls and pauses of a live process while they happen.
     Top(TopArguments),
+    /// Exports allocator calls and pauses of a live process to Prometheus, until it is stopped.
+    Serve(ServeArguments),
     /// Makes a report of recordings: a self-contained page, Markdown, or JSON.
     Report(ReportArguments),
     /// Says what can be traced on this host, what is missing, and the command that mends it.
@@ -107,6 +109,9 @@ pub struct TargetArguments {
     /// that lists them.
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
+    /// The main process of this systemd unit.
+    #[arg(long, value_name = "UNIT")]
+    pub unit: Option<String>,
 }
 
 /// What the commands that trace have in common.
@@ -122,7 +127,8 @@ pub struct TraceArguments {
     /// Records the stacks of such pauses and calls, too.
     #[arg(long)]
     pub stacks: bool,
-    /// Share of the target's CPU time that tracing may cost.
+    /// Share of the target's CPU time that tracing may cost, or of one CPU's if it uses less. 100% lets
+    /// everything stay attached.
     #[arg(long, default_value = "1%", value_name = "SHARE", value_parser = share)]
     pub budget: f64,
     /// Traces the processes that the target forks, too.
@@ -146,6 +152,9 @@ Ctrl-C ends a recording in order.";
 pub struct RecordArguments {
     #[command(flatten)]
     pub target: TargetArguments,
+    /// Of several processes of that name, the one that was started last.
+    #[arg(long, requires = "name")]
+    pub newest: bool,
     /// How long [default: until it ends, or Ctrl-C].
     #[arg(short, long, value_name = "TIME", value_parser = seconds_or_duration)]
     pub duration: Option<Nanos>,
@@ -161,7 +170,7 @@ pub struct RecordArguments {
     #[arg(long)]
     pub json: bool,
     /// A program to start and trace, with its arguments.
-    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "name"])]
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["pid", "name", "unit"])]
     pub program: Vec<String>,
 }
 
@@ -190,6 +199,9 @@ Exit status: 0 left, or the target ended; 1 failed; 2 bad arguments.";
 pub struct TopArguments {
     #[command(flatten)]
     pub target: TargetArguments,
+    /// Of several processes of that name, the one that was started last.
+    #[arg(long, requires = "name")]
+    pub newest: bool,
     #[command(flatten)]
     pub trace: TraceArguments,
     /// Prints one table after one second, and ends.
@@ -198,6 +210,33 @@ pub struct TopArguments {
     /// Prints one JSON object a second, each on a line of its own.
     #[arg(long)]
     pub json: bool,
+}
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  sudo tailcut serve -p 4711                        http://127.0.0.1:9184/metrics, until it ends
+  sudo tailcut serve -n order-service --newest      and the next one of that name after it
+  sudo tailcut serve --unit orders.service --listen 127.0.0.1:9999
+
+Prometheus' native histograms are given to who asks for them. Exit status: 0 stopped, or the process
+of -p ended; 1 failed; 2 bad arguments.";
+
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_EXAMPLES)]
+pub struct ServeArguments {
+    #[command(flatten)]
+    pub target: TargetArguments,
+    /// Of several processes of that name, the one that was started last.
+    #[arg(long, requires = "name")]
+    pub newest: bool,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS", default_value_t = tailcut_probe::export::DEFAULT_ADDRESS)]
+    pub listen: std::net::SocketAddr,
+    /// Allows an address that other machines can reach: whoever asks is given figures of the process.
+    #[arg(long)]
+    pub allow_remote: bool,
+    #[command(flatten)]
+    pub trace: TraceArguments,
 }
 
 const REPORT_EXAMPLES: &str = "\

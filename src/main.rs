@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         cli::Command::Report(arguments) => render::run(&arguments),
         cli::Command::Record(arguments) => tracing::record(&arguments),
         cli::Command::Top(arguments) => tracing::top(&arguments),
+        cli::Command::Serve(arguments) => tracing::serve(&arguments),
         #[cfg(target_os = "linux")]
         cli::Command::Doctor(arguments) => doctor::run(&arguments),
         cli::Command::RunVariant => demo::run_variant(),

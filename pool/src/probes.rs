@@ -27,6 +27,9 @@
 //! `get` and `put` fire in pools that [sample lifetimes](crate::Builder::sample_lifetimes), for the
 //! sampled objects.
 //!
+//! Those of the allocator's wrappers, `otel_memory:*` and `tailcut_alloc:*`, are in
+//! [`meter`](crate::meter).
+//!
 //! **Cost.** All stand on slow paths; nobody attached, each is one `nop`. `wait_end` has a semaphore:
 //! what it reports is not even measured until a tracer attaches. Attached, a hit costs about a
 //! microsecond.

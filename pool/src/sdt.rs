@@ -1,6 +1,6 @@
 //! Static probes (USDT): marked places that a tracer attaches to while the program runs.
 //!
-//! A probe is one five-byte `nop` in the code and one note in the ELF file, which gives its
+//! A probe is one `nop` of one byte in the code and one note in the ELF file, which gives its
 //! provider, its name, its address, and where each argument is: `8@%rbx 4@%eax` is an eight-byte
 //! value in `rbx` and a four-byte one in `eax`. bpftrace, libbpf, perf, SystemTap and gdb read
 //! these notes. Nothing is registered, linked or started at run time.
@@ -8,20 +8,24 @@
 //! **Cost**, nobody attached: the `nop`, and getting the arguments into registers if they were
 //! not in one. A function that would otherwise call nothing also sets up its stack frame, for the
 //! reason given below. Where an argument is worth saving (a clock, say), a [`Semaphore`] tells
-//! whether anyone listens: one load and one branch. **Attached**, a hit took 0.75 us on a
-//! five-byte `nop` and 1.1 us on a one-byte `nop` (Linux 6.18, an empty program).
+//! whether anyone listens: one load and one branch. **Attached**, a hit took 1.1 us (Linux 6.18,
+//! an empty program).
+//!
+//! **Why one byte.** Kernels from 6.18 replace a five-byte `nop` by a call in place of a trap, which
+//! takes 0.75 us. But that call goes to a page of the process that a child does not get from
+//! `fork`, along with the code that calls it: while a tracer was attached, every child that came
+//! past such a probe died there (seen with Linux 6.18.44 and a C program of ten lines; with a
+//! one-byte `nop`, none). A probe must not be able to do that to a service. Every kernel emulates
+//! one byte; some single-step five, which takes longer, and later ones may want ten.
 //!
 //! # Why not a crate
 //!
 //! `probe` and `usdt` do the main thing, on stable Rust too. Ours differs where it hurt:
 //!
-//! - **Five bytes.** Kernels from 6.18 replace `0f 1f 44 00 00` by a call in place of a trap;
-//!   both crates place one byte. (Before 6.18 the kernel single-steps this instruction, which
-//!   costs more than a trap on a one-byte `nop`; later kernels may want ten bytes, which 6.18
-//!   refuses to attach to. Our probes stand on slow paths: either is bearable.)
-//! - **No red zone.** That call pushes its return address onto the stack, over whatever a leaf
-//!   function keeps below its stack pointer. Both crates declare `nostack`, which permits the
-//!   compiler to keep something there. We do not, and it does not.
+//! - **No red zone.** Where a kernel or a tracer replaces a probe by a call, that pushes its return
+//!   address onto the stack, over whatever a leaf function keeps below its stack pointer. Both
+//!   crates declare `nostack`, which permits the compiler to keep something there. We do not, and it
+//!   does not.
 //! - **Link order.** Each note's section is tied to the code it describes (`SHF_LINK_ORDER`), so
 //!   that the linker drops a note with its function, and keeps what the note refers to. With
 //!   plain notes lld, the default linker for Rust on x86-64, left the notes of dropped functions

@@ -9,6 +9,18 @@ pub const RING_BYTES: u32 = 4 << 20;
 /// Threads that can be followed at one time.
 pub const MAX_THREADS: u32 = 16 << 10;
 
+/// Hooks that are attached and detached together, for which beginnings are valid since the last
+/// attaching only: number of the scheduler's.
+pub const VALID_SCHEDULER: u32 = 0;
+/// Number of the system calls'.
+pub const VALID_SYSTEM_CALLS: u32 = 1;
+/// Number of the page faults'.
+pub const VALID_FAULTS: u32 = 2;
+/// Number of those of locks, compaction and reclaim.
+pub const VALID_KERNEL: u32 = 3;
+/// How many there are.
+pub const VALID: u32 = 4;
+
 /// Call sites that are told apart.
 pub const MAX_CALLERS: u32 = 8 << 10;
 

@@ -575,7 +575,7 @@ fn fixed(series: Fixed) -> Series {
             Nanoseconds,
             false,
             "allocator calls timed in the process itself, one in N",
-            "static probe tailcut_alloc:call",
+            "static probe tailcut_alloc:malloc",
             bytes,
         ),
         Fixed::SampledFree => (
@@ -584,7 +584,7 @@ fn fixed(series: Fixed) -> Series {
             Nanoseconds,
             false,
             "frees timed in the process itself, one in N",
-            "static probe tailcut_alloc:call",
+            "static probe tailcut_alloc:free",
             None,
         ),
     };

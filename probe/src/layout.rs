@@ -2,8 +2,6 @@
 //!
 //! The programs are built once, for every kernel; user space looks these up when they are loaded.
 
-use std::mem::size_of;
-
 use crate::host::btf::{Btf, BtfError};
 
 /// Offsets in bytes.
@@ -86,7 +84,6 @@ fn stack_registers(btf: &Btf) -> Result<u64, LayoutError> {
         }
         _ => 0,
     };
-    debug_assert!(registers as usize % size_of::<u64>() == 0);
     Ok(STACK - fred - registers)
 }
 

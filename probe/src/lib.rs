@@ -7,7 +7,16 @@
 //! | module | what |
 //! |---|---|
 //! | [`catalogue`] | every series in words |
+//! | [`session`] | one process traced, from attaching to detaching |
 //! | [`tick`] | what is seen in an interval |
+//! | [`record`](mod@record) | an interval into a recording |
+//! | [`live`] | the live view, the plain table, JSON lines |
+//! | [`export`] | Prometheus |
+//! | [`target_choice`] | which process: by number, name or unit |
+//! | [`binary`] | what can be traced in a process, and where exactly |
+//! | [`stacks`] | unwinding, symbols, flame graphs |
+//! | [`host`] | what kernel, user and host allow |
+//! | [`stop`] | ending in order on a signal |
 
 #[cfg(target_os = "linux")]
 pub mod binary;

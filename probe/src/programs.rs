@@ -249,6 +249,12 @@ impl Programs {
             .map_err(in_map("THRESHOLDS"))
     }
 
+    /// Beginnings that the hooks of this number saw before now no longer count.
+    pub fn set_valid_since(&mut self, hooks: u32, now_ns: u64) -> Result<(), ProgramsError> {
+        let mut since: Array<&mut MapData, u64> = self.map_mut("VALID_SINCE")?;
+        since.set(hooks, now_ns, 0).map_err(in_map("VALID_SINCE"))
+    }
+
     pub fn set_site(&mut self, number: u32, site: Site) -> Result<(), ProgramsError> {
         let mut sites: Array<&mut MapData, Shared<Site>> = self.map_mut("SITES")?;
         sites.set(number, Shared(site), 0).map_err(in_map("SITES"))

@@ -47,7 +47,7 @@ pub struct Recorder {
     seen: BTreeMap<String, Seen>,
     lost: BTreeMap<&'static str, u64>,
     pauses: u64,
-    target_cpu_ns: u64,
+    reference_ns: u64,
 }
 
 /// Sums of a series over the recording.
@@ -102,7 +102,7 @@ impl Recorder {
             seen: BTreeMap::new(),
             lost: BTreeMap::new(),
             pauses: 0,
-            target_cpu_ns: 0,
+            reference_ns: 0,
         })
     }
 
@@ -193,7 +193,8 @@ impl Recorder {
                 series.sampling = (seen.attached_ns / length).min(1.0);
             }
         }
-        self.target_cpu_ns += tick.target_cpu_ns;
+        // As in `Cost::share`.
+        self.reference_ns += tick.target_cpu_ns.max(tick.length_ns);
         let cost = &mut self.meta.cost;
         cost.cpu_ns_in_programs += tick.cost.programs_ns;
         cost.hits += tick.cost.hits;
@@ -202,7 +203,7 @@ impl Recorder {
         cost.tailcut_cpu_ns += tick.cost.own_cpu_ns;
         cost.tailcut_rss_bytes = cost.tailcut_rss_bytes.max(tick.cost.own_rss_bytes);
         cost.share_of_target_cpu = (cost.cpu_ns_in_programs + cost.trap_ns_estimated) as f64
-            / self.target_cpu_ns.max(1) as f64;
+            / self.reference_ns.max(1) as f64;
         self.meta.target.threads = self.meta.target.threads.max(tick.threads);
         self.meta.dropped = self
             .lost

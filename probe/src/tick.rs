@@ -138,7 +138,8 @@ pub struct Cost {
     pub hits: u64,
     /// Time that their traps took, in nanoseconds: hits times the cost measured on this host.
     pub traps_ns: u64,
-    /// Both, as a share of the target's CPU time in the interval, 0 to 1.
+    /// Both, as a share of the target's CPU time in the interval, or of one CPU's if the target used
+    /// less; 0 to 1.
     pub share: f64,
     /// The share that may not be exceeded.
     pub budget: f64,

@@ -2,7 +2,7 @@
 //!
 //! The two never talk: the probe looks at the run's process from outside, as it would at anybody's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -56,7 +56,7 @@ pub fn leave_out(dir: &Path, reason: &str) -> Result<()> {
     Ok(())
 }
 
-fn trace(pid: u32, dir: &PathBuf, stop: &AtomicBool) -> Result<()> {
+fn trace(pid: u32, dir: &Path, stop: &AtomicBool) -> Result<()> {
     let options = Options::default();
     let threshold_ns = options.threshold.as_nanos() as u64;
     let mut session = Session::attach(pid, options)?;

@@ -5,9 +5,10 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// A child that waits to become the program.
 pub struct Waiting {
@@ -19,6 +20,11 @@ impl Waiting {
     /// Starts the child. Errors of the program itself come when it is [let go](Waiting::go).
     pub fn start(program: &[String]) -> Result<Waiting> {
         let (name, arguments) = program.split_first().context("no program to start")?;
+        // Found out before anything is recorded.
+        ensure!(
+            can_be_found(name),
+            "cannot execute {name}: there is no such program"
+        );
         let (waits, go) = std::io::pipe().context("cannot make a pipe")?;
         let mut command = Command::new("/proc/self/exe");
         command
@@ -61,6 +67,14 @@ pub fn run_traced(descriptor: i32, program: &[String]) -> Result<std::process::E
     drop(waits);
     let error = Command::new(name).args(arguments).exec();
     Err(error).with_context(|| format!("cannot execute {name}"))
+}
+
+fn can_be_found(name: &str) -> bool {
+    if name.contains('/') {
+        return Path::new(name).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }
 
 fn keep_open(command: &mut Command, descriptor: i32) {

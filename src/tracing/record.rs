@@ -46,11 +46,14 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
     };
     let pid = match &waiting {
         Some(waiting) => waiting.pid(),
-        None => target::find(&arguments.target)?,
+        None => target::find(&arguments.target, arguments.newest)?,
     };
-    let mut session = Session::attach(pid, options(&arguments.trace))?;
+    let mut session = super::attach(pid, options(&arguments.trace))?;
     let about = about(&session);
-    let name = about.target.name.clone();
+    let name = match arguments.program.first() {
+        Some(program) => program.clone(),
+        None => about.target.name.clone(),
+    };
     let mut recorder = Recorder::create(
         out,
         true,
@@ -81,6 +84,7 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
     );
     let stacks = session.take_stacks();
     recorder.now_about(session.about());
+    totals.sizes = session.sizes().unwrap_or_default();
     let drawn = draw(arguments, &mut session, out);
     drop(session);
     let (partial, failure) = match ended {

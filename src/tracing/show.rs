@@ -14,6 +14,8 @@ use tailcut_report::recording::ProbeMeta;
 #[derive(Default)]
 pub struct Totals {
     series: BTreeMap<u32, Total>,
+    /// Calls of each allocating series by size: powers of two.
+    pub sizes: Vec<(String, Vec<u64>)>,
 }
 
 struct Total {
@@ -138,7 +140,12 @@ impl Totals {
                 })
             })
             .collect();
-        json!({ "series": series, "probe": meta })
+        let sizes: Vec<Value> = self
+            .sizes
+            .iter()
+            .map(|(name, calls)| json!({ "series": name, "calls_by_power_of_two_bytes": calls }))
+            .collect();
+        json!({ "series": series, "sizes": sizes, "probe": meta })
     }
 }
 

@@ -5,15 +5,28 @@ use tailcut_probe::target_choice::{ProcessTable, Several, TargetChoice};
 
 use crate::cli::TargetArguments;
 
-/// The number of the process that the arguments name.
-///
-/// # Errors
-/// Nobody is meant, or several are.
-pub fn find(arguments: &TargetArguments) -> Result<u32> {
-    let choice = match (arguments.pid, &arguments.name) {
-        (Some(pid), _) => TargetChoice::Pid(pid),
-        (None, Some(name)) => TargetChoice::Name(name.parse()?),
-        (None, None) => bail!("which process? -p PID, or -n NAME; `ps -e` lists those there are"),
+/// Whom the arguments name, and what to do if that is several.
+pub fn choice(arguments: &TargetArguments, newest: bool) -> Result<(TargetChoice, Several)> {
+    let choice = match arguments {
+        TargetArguments { pid: Some(pid), .. } => TargetChoice::Pid(*pid),
+        TargetArguments {
+            name: Some(name), ..
+        } => TargetChoice::Name(name.parse()?),
+        TargetArguments {
+            unit: Some(unit), ..
+        } => TargetChoice::Unit(unit.parse()?),
+        _ => bail!("which process? -p PID, -n NAME or --unit UNIT; `ps -e` lists those there are"),
     };
-    Ok(choice.find(&ProcessTable::here(), Several::Refuse)?.pid)
+    let several = if newest {
+        Several::Newest
+    } else {
+        Several::Refuse
+    };
+    Ok((choice, several))
+}
+
+/// The number of the process that the arguments name.
+pub fn find(arguments: &TargetArguments, newest: bool) -> Result<u32> {
+    let (choice, several) = choice(arguments, newest)?;
+    Ok(choice.find(&ProcessTable::here(), several)?.pid)
 }

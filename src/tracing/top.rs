@@ -4,7 +4,6 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use tailcut_probe::Session;
 use tailcut_probe::live::{Theme, TopError, TopOptions, run_top, top_json, top_once};
 use tailcut_probe::stop::Stop;
 
@@ -17,8 +16,8 @@ pub fn top(arguments: &TopArguments) -> Result<ExitCode> {
     if !arguments.once && !arguments.json && !io::stdout().is_terminal() {
         return Err(TopError::<tailcut_probe::SessionError>::NotATerminal.into());
     }
-    let pid = target::find(&arguments.target)?;
-    let mut session = Session::attach(pid, options(&arguments.trace))?;
+    let pid = target::find(&arguments.target, arguments.newest)?;
+    let mut session = super::attach(pid, options(&arguments.trace))?;
     let stop = Stop::on_signals()?;
     let ended = if arguments.json {
         top_json(&mut session, &mut io::stdout().lock(), &stop)

@@ -16,6 +16,7 @@
 //! **The frees** of sampled blocks are told apart by their address, in a table: see `live.rs`.
 
 use super::live::Live;
+use super::random::Random;
 use crate::sdt::{probe_in_argument_registers, semaphore};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -150,7 +151,9 @@ static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
     // No destructor: see `COUNTS`.
-    static COUNTDOWN: Cell<Countdown> = const { Cell::new(Countdown { left: 0, random: 0 }) };
+    static COUNTDOWN: Cell<Countdown> = const {
+        Cell::new(Countdown { left: 0, random: Random::UNSEEDED })
+    };
 }
 
 /// How many samples were left out because too many sampled blocks were alive, in all threads.
@@ -203,8 +206,8 @@ fn shown_free(address: u64) {
 struct Countdown {
     /// Whole bytes before the point; below zero, it has been reached.
     left: i64,
-    /// State of the generator; zero before the first draw.
-    random: u64,
+    /// Unseeded before the first draw.
+    random: Random,
 }
 
 impl Countdown {
@@ -212,8 +215,8 @@ impl Countdown {
     /// stands for, or nothing if the thread had not yet drawn its first point and this one turns
     /// out to lie beyond.
     fn point_reached(&mut self, size: u64, mean_bytes: u64) -> Option<u64> {
-        if self.random == 0 {
-            self.random = seed();
+        if !self.random.is_seeded() {
+            self.random = Random::seeded();
             self.left = self.draw(mean_bytes).saturating_sub_unsigned(size);
             if self.left >= 0 {
                 return None;
@@ -228,37 +231,20 @@ impl Countdown {
     /// A distance from the exponential distribution, rounded down: an allocation of n bytes
     /// reaches a point less than n away.
     fn draw(&mut self, mean_bytes: u64) -> i64 {
-        self.random = self.random.wrapping_add(GOLDEN);
-        let uniform = ((mix(self.random) >> 11) + 1) as f64 / (1_u64 << 53) as f64; // 0 < u <= 1
-        (-uniform.ln() * mean_bytes as f64) as i64
+        (-self.random.uniform().ln() * mean_bytes as f64) as i64
     }
-}
-
-/// 2^64 over the golden ratio: the step of SplitMix64 (Steele, Lea and Flood, 2014).
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// The finaliser of SplitMix64.
-const fn mix(state: u64) -> u64 {
-    let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    state ^ (state >> 31)
-}
-
-/// Differs between threads, and between runs as far as addresses do.
-fn seed() -> u64 {
-    static THREADS: AtomicU64 = AtomicU64::new(0);
-    let thread = THREADS.fetch_add(GOLDEN, Ordering::Relaxed);
-    let address = COUNTDOWN.with(|countdown| (&raw const *countdown).addr() as u64);
-    mix(thread ^ address) | 1
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Countdown, DEFAULT_MEAN_BYTES};
+    use super::{Countdown, DEFAULT_MEAN_BYTES, Random};
 
     /// Allocates `count` times `size` bytes: how many were sampled, and what they stand for.
     fn sampled(size: u64, count: u64, mean_bytes: u64) -> (u64, u64) {
-        let mut countdown = Countdown { left: 0, random: 1 };
+        let mut countdown = Countdown {
+            left: 0,
+            random: Random::fixed(),
+        };
         countdown.left = countdown.draw(mean_bytes);
         let (mut samples, mut bytes) = (0, 0);
         for _ in 0..count {
@@ -306,7 +292,7 @@ mod tests {
         let first = (0..10_000).filter(|_| {
             let mut fresh = Countdown {
                 left: -64,
-                random: 0,
+                random: Random::UNSEEDED,
             };
             fresh.point_reached(64, DEFAULT_MEAN_BYTES).is_some()
         });

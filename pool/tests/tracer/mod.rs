@@ -22,7 +22,7 @@ pub struct Note {
     /// Virtual address in the file.
     pub location: u64,
     pub semaphore: u64,
-    /// The code at the location, or nothing if that is not in an executable section.
+    /// The first byte of code at the location, or nothing if that is not in an executable section.
     pub code: Vec<u8>,
 }
 
@@ -80,7 +80,7 @@ pub fn notes() -> Vec<Note> {
             code: elf
                 .sections()
                 .filter(|section| section.kind() == SectionKind::Text)
-                .find_map(|section| section.data_range(location, 5).unwrap())
+                .find_map(|section| section.data_range(location, 1).unwrap())
                 .map(<[u8]>::to_vec)
                 .unwrap_or_default(),
         });

@@ -7,10 +7,11 @@
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{perf_event, raw_tracepoint};
 use aya_ebpf::programs::{PerfEventContext, RawTracePointContext};
+use tailcut_probe_ebpf::records::VALID_FAULTS;
 use tailcut_probe_ebpf::series::Fixed;
 
 use super::maps::THREADS;
-use super::recording::{NOBODY, Span, now, record, send_stack};
+use super::recording::{NOBODY, Span, is_valid, now, record, send_stack};
 use super::target::{current, state_of};
 
 /// `page_fault_user(address, registers, error code)`.
@@ -59,7 +60,7 @@ fn end(ctx: &PerfEventContext, series: Fixed) -> i32 {
     };
     // SAFETY: a map's value, valid while the program runs, of the current thread.
     let (start_ns, address) = unsafe { ((*state).fault_ns, (*state).fault_address) };
-    if start_ns == 0 {
+    if !is_valid(start_ns, VALID_FAULTS) {
         return 0;
     }
     // SAFETY: as above.

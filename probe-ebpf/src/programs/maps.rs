@@ -6,7 +6,7 @@ use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use tailcut_probe_ebpf::histogram::Histogram;
 use tailcut_probe_ebpf::records::{
     CallerKey, CallerTotals, LOST, MAX_CALLERS, MAX_OBJECTS, MAX_THREADS, Object, RING_BYTES, Rate,
-    SYSTEM_CALLS, Sizes, SystemCall, Thread,
+    SYSTEM_CALLS, Sizes, SystemCall, Thread, VALID,
 };
 use tailcut_probe_ebpf::series;
 use tailcut_probe_ebpf::sites::{MAX_SITES, Site};
@@ -65,6 +65,9 @@ pub static SIZES: PerCpuArray<Sizes> = PerCpuArray::with_max_entries(series::FIR
 /// Nanoseconds from which on an event is sent, by series.
 #[map]
 pub static THRESHOLDS: Array<u64> = Array::with_max_entries(series::COUNT, 0);
+/// When the hooks of a kind were last attached: a beginning before that is of another time.
+#[map]
+pub static VALID_SINCE: Array<u64> = Array::with_max_entries(VALID, 0);
 #[map]
 pub static THREADS: HashMap<u32, Thread> = HashMap::with_max_entries(MAX_THREADS, 0);
 /// Processes that are traced beside the target.

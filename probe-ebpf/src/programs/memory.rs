@@ -6,10 +6,11 @@
 use aya_ebpf::helpers::bpf_get_current_task;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
+use tailcut_probe_ebpf::records::VALID_KERNEL;
 use tailcut_probe_ebpf::series::Fixed;
 
 use super::maps::{MM_LOCK, TASK_MM, THREADS};
-use super::recording::{NOBODY, Span, count, now, record};
+use super::recording::{NOBODY, Span, count, is_valid, now, record};
 use super::target::{current, read_u64, state_of};
 
 /// `contention_begin(lock, flags)`: a lock of the kernel is not free.
@@ -39,7 +40,7 @@ pub fn contention_end(ctx: RawTracePointContext) -> i32 {
     let lock: u64 = ctx.arg(0);
     // SAFETY: a map's value, valid while the program runs, of the current thread.
     let (begun, start_ns) = unsafe { ((*state).lock, (*state).lock_ns) };
-    if start_ns == 0 || begun != lock {
+    if !is_valid(start_ns, VALID_KERNEL) || begun != lock {
         return 0;
     }
     // SAFETY: as above.
@@ -103,7 +104,7 @@ pub fn compaction_end(_ctx: RawTracePointContext) -> i32 {
     {
         // SAFETY: as in `compaction_begin`.
         let start_ns = unsafe { core::mem::take(&mut (*state).compaction_ns) };
-        if start_ns != 0 {
+        if is_valid(start_ns, VALID_KERNEL) {
             record(
                 &Span::new(Fixed::Compaction as u32, who, start_ns, now()),
                 0,
@@ -134,7 +135,7 @@ pub fn reclaim_end(_ctx: RawTracePointContext) -> i32 {
     {
         // SAFETY: as in `compaction_begin`.
         let start_ns = unsafe { core::mem::take(&mut (*state).reclaim_ns) };
-        if start_ns != 0 {
+        if is_valid(start_ns, VALID_KERNEL) {
             record(
                 &Span::new(Fixed::Reclaim as u32, who, start_ns, now()),
                 0,

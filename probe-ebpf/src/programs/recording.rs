@@ -8,6 +8,7 @@ use tailcut_probe_ebpf::records::{EVENT, Event, Lost, STACK, STACK_BYTES, StackC
 
 use super::maps::{
     EVENTS_PER_SECOND, HISTOGRAMS, LOSSES, RATES, RECORDS, STACKS, STACKS_PER_SECOND, THRESHOLDS,
+    VALID_SINCE,
 };
 use super::target::Who;
 
@@ -16,6 +17,15 @@ use super::target::Who;
 pub fn now() -> u64 {
     // SAFETY: the helper has no conditions.
     unsafe { bpf_ktime_get_ns() }
+}
+
+/// Whether a beginning was seen by the hooks that are attached now.
+#[inline(always)]
+pub fn is_valid(start_ns: u64, hooks: u32) -> bool {
+    start_ns != 0
+        && VALID_SINCE
+            .get(hooks)
+            .is_some_and(|since| start_ns >= *since)
 }
 
 /// Something that lasted from `start_ns` to `end_ns`.

@@ -9,14 +9,14 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tailcut_probe_ebpf::records::{
-    SYSTEM_CALLS, Thread, WAITS_FOR_FUTEX, WAITS_FOR_INPUT, WAITS_FOR_WORK,
+    SYSTEM_CALLS, Thread, VALID_SCHEDULER, WAITS_FOR_FUTEX, WAITS_FOR_INPUT, WAITS_FOR_WORK,
 };
 use tailcut_probe_ebpf::series::Fixed;
 
 use super::maps::{
     CALLS, LONG_RUNNING_NS, STACK_REGISTERS, TASK_COMM, TASK_PID, TASK_STACK, TASK_STATE, THREADS,
 };
-use super::recording::{NOBODY, Span, now, record};
+use super::recording::{NOBODY, Span, is_valid, now, record};
 use super::target::{Who, current, of_task, read_u32, read_u64, state_of};
 
 /// States of a task, from the kernel's `include/linux/sched.h`.
@@ -53,7 +53,7 @@ fn switched_out(who: Who, previous: *const u8, next: *const u8, preempted: bool)
     // wake-ups change it.
     let state = unsafe { &mut *state };
     let now = now();
-    if state.switched_in_ns != 0 {
+    if is_valid(state.switched_in_ns, VALID_SCHEDULER) {
         let ran = Span::new(Fixed::LongRunning as u32, who, state.switched_in_ns, now);
         if ran.length() >= LONG_RUNNING_NS.load() {
             record(&ran, 0, &NOBODY);
@@ -104,7 +104,7 @@ fn switched_in(who: Who) {
     let out = state.switched_out_ns;
     state.switched_in_ns = now;
     state.switched_out_ns = 0;
-    if out == 0 {
+    if !is_valid(out, VALID_SCHEDULER) {
         return;
     }
     if state.state == 0 {

@@ -6,10 +6,10 @@
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
-use tailcut_probe_ebpf::records::SYSTEM_CALLS;
+use tailcut_probe_ebpf::records::{SYSTEM_CALLS, VALID_SYSTEM_CALLS};
 
 use super::maps::{CALLS, THREADS};
-use super::recording::{NOBODY, Span, now, record, send_stack, send_wanted_stack};
+use super::recording::{NOBODY, Span, is_valid, now, record, send_stack, send_wanted_stack};
 use super::target::{current, state_of};
 
 /// Offsets in the kernel's `pt_regs` on x86-64.
@@ -69,9 +69,12 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
         let (ip, sp, bp) = user_registers(registers);
         send_wanted_stack(who, state, ip, sp, bp);
     }
-    if series_plus_one != 0 && start_ns != 0 {
+    if series_plus_one != 0 {
         // SAFETY: as above.
         unsafe { (*state).call_series = 0 };
+        if !is_valid(start_ns, VALID_SYSTEM_CALLS) {
+            return 0;
+        }
         let mut span = Span::new(series_plus_one - 1, who, start_ns, now());
         span.bytes = bytes;
         span.detail = bytes;

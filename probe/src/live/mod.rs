@@ -11,7 +11,9 @@
 //! | [`top_once`] | a person without one; a ticket | after one interval |
 //! | [`top_json`] | programs | at the target's end, or when stopped |
 //!
-//! Drawing costs about 1 ms a second; a model of 40 busy series and ten minutes takes some 8 MB.
+//! Measured on a 2-core VM with the synthetic target's 20 series: ten minutes of history take 3 MB;
+//! taking and drawing an interval at 200 x 50 takes less than 17 ms, the figure of a build without
+//! optimisation.
 //! Everything that comes from the target is [made harmless](clean) before a terminal sees it.
 
 mod columns;

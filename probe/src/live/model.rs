@@ -286,6 +286,7 @@ mod tests {
             start_ns: 0,
             end_ns: 1,
             detail: 0,
+            bytes: None,
             by: None,
             caller: None,
             stack: None,

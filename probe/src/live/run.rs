@@ -3,18 +3,19 @@
 //! A session may be busy for a while (symbols of a large program), or slow to detach; keys and
 //! resizes should not wait for it. Nor may a terminal that takes no output, at the other end of a
 //! dead connection, keep a session from emptying the kernel's buffers: intervals that cannot be
-//! handed over are dropped, and counted on the screen.
+//! handed over are dropped, and counted on the screen. Nor may it keep the process: a screen that
+//! does not end in time, once it should, is left behind.
 
 use std::io;
 use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError, TrySendError};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crossterm::event::{self, Event};
 
 use super::screen::Screen;
 use super::source::{Source, TargetDescription};
-use super::terminal::Terminal;
+use super::terminal::{Input, Terminal, give_back};
 use super::theme::Theme;
 use super::view;
 use crate::stop::Stop;
@@ -22,6 +23,8 @@ use crate::tick::Tick;
 
 /// How long either thread waits at most before it looks whether to end.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How long the screen may take to end: it may be writing to a terminal that takes nothing.
+const LEAVING_TAKES: Duration = Duration::from_secs(2);
 /// Intervals under way to the screen.
 const UNDER_WAY: usize = 8;
 
@@ -75,31 +78,44 @@ pub fn run_top<S: Source>(source: &mut S, options: TopOptions) -> Result<(), Top
     }
     let left = Stop::new();
     let (sender, receiver) = mpsc::sync_channel(UNDER_WAY);
-    thread::scope(|scope| {
-        // The screen ends when this sender is dropped: also by a panic of the source.
-        let sender = sender;
-        let (left, options) = (&left, &options);
-        let screen = thread::Builder::new()
-            .name("tailcut-screen".to_owned())
-            .spawn_scoped(scope, move || {
+    // The screen also ends when this sender is dropped: by a panic of the source, too.
+    let screen = thread::Builder::new()
+        .name("tailcut-screen".to_owned())
+        .spawn({
+            let (left, options) = (left.clone(), options.clone());
+            move || {
                 let _left = OnDrop(left);
-                show(&receiver, options)
-            })
-            .map_err(TopError::Terminal)?;
-        let fed = feed(source, &sender, || left.is_set() || options.stop.is_set());
-        if matches!(fed, Ok(Fed::TargetEnded)) {
-            // The sender stays; the screen goes on until the reader leaves.
-            while !screen.is_finished() {
-                thread::sleep(PATIENCE);
+                show(&receiver, &options)
             }
+        })
+        .map_err(TopError::Terminal)?;
+    let stopped = || left.is_set() || options.stop.is_set();
+    let fed = feed(source, &sender, stopped);
+    if matches!(fed, Ok(Fed::TargetEnded)) {
+        // The sender stays; the screen goes on until the reader leaves.
+        while !stopped() {
+            thread::sleep(PATIENCE);
         }
-        drop(sender);
-        match screen.join() {
-            Ok(shown) => shown.map_err(TopError::Terminal)?,
-            Err(panic) => std::panic::resume_unwind(panic),
+    }
+    drop(sender);
+    let shown = ended_in_time(screen);
+    fed.map_err(TopError::Source)?;
+    shown.map_err(TopError::Terminal)
+}
+
+/// Waits for the screen, which should end now; if it cannot, gives the terminal back in its place.
+fn ended_in_time(screen: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    let latest = Instant::now() + LEAVING_TAKES;
+    while !screen.is_finished() {
+        if Instant::now() > latest {
+            give_back();
+            return Ok(());
         }
-        fed.map(|_| ()).map_err(TopError::Source)
-    })
+        thread::sleep(Duration::from_millis(5));
+    }
+    screen
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// An interval on its way to the screen.
@@ -166,7 +182,10 @@ fn show(ticks: &Receiver<Message>, options: &TopOptions) -> io::Result<()> {
             return Ok(());
         }
         changed = false;
-        if event::poll(PATIENCE)? {
+        if terminal.wait(PATIENCE)? == Input::HungUp {
+            return Ok(());
+        }
+        while event::poll(Duration::ZERO)? {
             match event::read()? {
                 Event::Key(key) => screen.press(key),
                 Event::Resize(..) => {}
@@ -188,9 +207,9 @@ fn show(ticks: &Receiver<Message>, options: &TopOptions) -> io::Result<()> {
 }
 
 /// Raises a flag when its thread ends, also by a panic.
-struct OnDrop<'a>(&'a Stop);
+struct OnDrop(Stop);
 
-impl Drop for OnDrop<'_> {
+impl Drop for OnDrop {
     fn drop(&mut self) {
         self.0.set();
     }

@@ -17,7 +17,7 @@ type Key = (String, u64);
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SiteRow {
     pub(crate) site: CallSite,
-    /// Over the last ten intervals.
+    /// Over the last ten intervals; since the start if there was no window in them.
     pub(crate) recent: SiteRates,
     /// Since the start.
     pub(crate) since_start: SiteRates,
@@ -77,9 +77,14 @@ impl Sites {
                     Some(then) if then.counts.contains_key(&key(&site)) => rates(&site, then, &now),
                     _ => since_start,
                 };
+                // Nor is there one while no window was open lately.
                 SiteRow {
                     site,
-                    recent,
+                    recent: if recent.calls.is_some() {
+                        recent
+                    } else {
+                        since_start
+                    },
                     since_start,
                 }
             })

@@ -5,16 +5,20 @@
 //! gives the terminal back before the message is printed, since it would be lost on the alternate
 //! screen; or SIGKILL, against which there is nothing (`reset` helps).
 
-use std::io::{self, IsTerminal, Stdout, stdout};
+use std::io::{self, IsTerminal, Stdout, stdin, stdout};
+use std::os::fd::AsFd;
 use std::panic;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossterm::cursor::Show;
 use crossterm::execute;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
 
@@ -52,6 +56,41 @@ impl Terminal {
     pub(crate) fn draw(&mut self, draw: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         self.inner.draw(draw).map(|_| ())
     }
+
+    /// Waits until there may be a key or another size, or `timeout` is over.
+    ///
+    /// crossterm 0.29 must not be left to wait for itself: when the terminal goes away while it
+    /// reads, it reads the end of the file for ever, on a whole CPU.
+    pub(crate) fn wait(&self, timeout: Duration) -> io::Result<Input> {
+        let (stdin, stdout) = (stdin(), stdout());
+        // Keys come from standard input if it is a terminal. If not, they come from the controlling
+        // one, which is looked at after each wait.
+        let (terminal, events) = match stdin.is_terminal() {
+            true => (stdin.as_fd(), PollFlags::POLLIN),
+            false => (stdout.as_fd(), PollFlags::empty()),
+        };
+        let mut polled = [PollFd::new(terminal, events)];
+        let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut polled, timeout) {
+            // A signal: another size, or a request to end.
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        Ok(match polled[0].revents() {
+            Some(found) if found.intersects(gone) => Input::HungUp,
+            _ => Input::MayBe,
+        })
+    }
+}
+
+/// What a wait ended with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Input {
+    /// Perhaps a key or another size.
+    MayBe,
+    /// The terminal is gone.
+    HungUp,
 }
 
 impl Drop for Terminal {
@@ -60,8 +99,9 @@ impl Drop for Terminal {
     }
 }
 
-/// Once, however often it is called for one [`Terminal`]. Errors have nobody to go to.
-fn give_back() {
+/// Gives the terminal back; once, however often it is called for one [`Terminal`]. Errors have
+/// nobody to go to.
+pub(crate) fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let _ = execute!(stdout(), LeaveAlternateScreen, Show);
         let _ = disable_raw_mode();

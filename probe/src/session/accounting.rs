@@ -15,22 +15,31 @@ use crate::programs::Programs;
 const SAMPLE: Duration = Duration::from_millis(200);
 const BETWEEN: Duration = Duration::from_secs(10);
 
-/// Runs and nanoseconds of programs, per second.
+/// Runs of programs per second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Rates {
     pub runs: f64,
-    pub nanoseconds: f64,
 }
 
 pub(crate) struct Accounting {
-    /// While it is held, the kernel accounts.
-    sample: Option<(OwnedFd, Instant, HashMap<String, (u64, u64)>)>,
+    sample: Option<Sample>,
     next: Instant,
     rates: Rates,
+    /// Nanoseconds that each program cost in a second.
+    pub by_program: Vec<(String, f64)>,
     /// What is accounted for a run of nothing.
     pub empty_ns: f64,
     /// The kernel does not let us ask.
     pub refused: bool,
+}
+
+/// A sample under way.
+struct Sample {
+    /// While it is held, the kernel accounts.
+    kernel: OwnedFd,
+    since: Instant,
+    /// Runs and nanoseconds of each program at its beginning.
+    before: HashMap<String, (u64, u64)>,
 }
 
 impl Accounting {
@@ -39,30 +48,37 @@ impl Accounting {
             sample: None,
             next: Instant::now(),
             rates: Rates::default(),
-            empty_ns: 0.0,
+            by_program: Vec::new(),
+            // Until it is measured: two readings of the clock.
+            empty_ns: 45.0,
             refused: false,
         }
     }
 
-    /// Begins or ends a sample, if it is time.
-    pub fn step(&mut self, programs: &Programs) {
+    /// Begins or ends a sample, if it is time. Says whether one has ended: then the costs are new.
+    pub fn step(&mut self, programs: &Programs) -> bool {
         let now = Instant::now();
         match self.sample.take() {
-            Some((kernel, since, before)) if now.duration_since(since) >= SAMPLE => {
-                let (mut runs, mut nanoseconds) = (0, 0);
+            Some(Sample {
+                kernel,
+                since,
+                before,
+            }) if now.duration_since(since) >= SAMPLE => {
+                let seconds = now.duration_since(since).as_secs_f64();
+                self.rates = Rates::default();
+                self.by_program.clear();
                 for (name, all_runs, all_time) in programs.runs() {
                     let (old_runs, old_time) = before.get(name).copied().unwrap_or_default();
-                    runs += all_runs - old_runs;
-                    nanoseconds += all_time - old_time;
+                    let runs = (all_runs - old_runs) as f64;
+                    let time = (all_time - old_time) as f64;
+                    // Less what the accounting itself takes.
+                    let own = (time - runs * self.empty_ns).max(0.0) / seconds;
+                    self.rates.runs += runs / seconds;
+                    self.by_program.push((name.to_owned(), own));
                 }
-                let seconds = now.duration_since(since).as_secs_f64();
                 drop(kernel);
-                let own = nanoseconds as f64 - runs as f64 * self.empty_ns;
-                self.rates = Rates {
-                    runs: runs as f64 / seconds,
-                    nanoseconds: own.max(0.0) / seconds,
-                };
                 self.next = now + BETWEEN;
+                return true;
             }
             None if now >= self.next && !self.refused => match enable_stats(Stats::RunTime) {
                 Ok(kernel) => {
@@ -71,12 +87,17 @@ impl Accounting {
                         .into_iter()
                         .map(|(name, runs, time)| (name.to_owned(), (runs, time)))
                         .collect();
-                    self.sample = Some((kernel, now, before));
+                    self.sample = Some(Sample {
+                        kernel,
+                        since: now,
+                        before,
+                    });
                 }
                 Err(_) => self.refused = true,
             },
             sample => self.sample = sample,
         }
+        false
     }
 
     /// As of the last sample.

@@ -19,7 +19,6 @@ pub(crate) enum Record {
 /// Registers of a thread and the top of its stack.
 pub(crate) struct Stack {
     pub event: u64,
-    pub process: u32,
     pub ip: u64,
     pub sp: u64,
     pub bp: u64,
@@ -64,7 +63,6 @@ fn parse(bytes: &[u8]) -> Option<Record> {
             let begin = offset_of!(records::StackCopy, bytes);
             Some(Record::Stack(Stack {
                 event: word(offset_of!(records::StackCopy, id))?,
-                process: half(offset_of!(records::StackCopy, process))?,
                 ip: word(offset_of!(records::StackCopy, ip))?,
                 sp: word(offset_of!(records::StackCopy, sp))?,
                 bp: word(offset_of!(records::StackCopy, bp))?,

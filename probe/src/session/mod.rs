@@ -44,6 +44,7 @@ use crate::programs::{Programs, ProgramsError, Settings};
 use crate::record::About;
 use crate::stacks::{StacksError, WeightKind};
 use crate::system_calls;
+use crate::target_choice::ProcessTable;
 use crate::tick::{CallSite, Cost, SeriesTick, SlowEvent, Tick, Window};
 use crate::user_probes::{UserProbesError, UserPrograms};
 use tailcut_report::recording::{FloorEntry, StackTable, Target};
@@ -89,7 +90,7 @@ pub struct Session {
     series: Vec<(Series, String)>,
     target: Target,
     left_out: Vec<String>,
-    /// How many CPUs the target kept busy in the last interval.
+    /// How many CPUs the target kept busy in the last interval, at least one.
     busy_cpus: f64,
     lives: Lives,
     events: Vec<SlowEvent>,
@@ -141,6 +142,11 @@ impl Session {
         let sites = UserSites::of(&survey, &options.series, &costs);
         let mut left_out = sites.left_out.clone();
         let (series, windows) = prepare(&mut programs, pid, &options, sites)?;
+        if options.follow {
+            for process in descendants_of(pid) {
+                programs.add_process(process)?;
+            }
+        }
         let records = programs.take_records()?;
         let attached = Attached::attach(&mut programs, &options.series)?;
         left_out.extend(attached.left_out.iter().cloned());
@@ -200,6 +206,19 @@ impl Session {
     /// The target, as it was when it was attached to.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Calls of each allocating series by size, since the session began: the n-th number is of those
+    /// of at least 2^n bytes, and less than twice that.
+    ///
+    /// # Errors
+    /// [`SessionError::Programs`] if the kernel no longer answers.
+    pub fn sizes(&self) -> Result<Vec<(String, Vec<u64>)>, SessionError> {
+        self.series
+            .iter()
+            .filter(|(series, _)| series.allocator.is_some() && series.group == Group::Malloc)
+            .map(|(series, name)| Ok((name.clone(), self.programs.sizes(series.number)?)))
+            .collect()
     }
 
     /// What was asked for and cannot be had, with the reason.
@@ -307,8 +326,9 @@ impl Session {
     fn watch(&mut self, patience: Duration) -> Result<(), SessionError> {
         let now = Instant::now();
         let mut wake = self.deadline.min(now + patience);
-        for windows in &self.windows {
-            wake = windows.next_step().map_or(wake, |next| wake.min(next));
+        let steps = self.windows.iter().filter_map(Windows::next_step);
+        for next in steps.chain(self.attached.next_step()) {
+            wake = wake.min(next);
         }
         self.ended |= self.wait(wake.saturating_duration_since(now))?;
         self.take_records();
@@ -361,7 +381,11 @@ impl Session {
     /// Opens and closes windows.
     fn step(&mut self) -> Result<(), SessionError> {
         self.look_again()?;
-        self.accounting.step(&self.programs);
+        if self.accounting.step(&self.programs) {
+            let allowed = self.options.budget * self.busy_cpus * 1e9;
+            self.attached.judge(&self.accounting.by_program, allowed);
+        }
+        self.attached.step(&mut self.programs)?;
         if let Some(measured) = self.calibration.step() {
             self.accounting.empty_ns = measured.empty_program_ns;
             for windows in &mut self.windows {
@@ -511,7 +535,7 @@ impl Session {
             let sampled = match one.group {
                 Group::Malloc | Group::Free | Group::SlowPaths => seen[0].share(target_cpu_ns),
                 Group::Pool => seen[1].share(target_cpu_ns),
-                _ => 1.0,
+                group => self.attached.seen(group, length_ns),
             };
             series.push(SeriesTick {
                 name: name.clone(),
@@ -532,11 +556,10 @@ impl Session {
         events.sort_by_key(|event| event.end_ns);
         let rates = self.accounting.rates();
         let seconds = length_ns as f64 * 1e-9;
-        let (runs, programs_ns) = (rates.runs * seconds, rates.nanoseconds * seconds);
-        if target_cpu_ns != 0 {
-            // An idle target's budget is not nothing: a hundredth of a CPU.
-            self.busy_cpus = (target_cpu_ns as f64 / length_ns.max(1) as f64).max(0.01);
-        }
+        let (runs, programs_ns) = (rates.runs * seconds, self.attached.cost_ns(length_ns));
+        // The budget of a target that is idle is a share of one CPU: of nothing it would be nothing.
+        let reference_ns = target_cpu_ns.max(length_ns).max(1);
+        self.busy_cpus = reference_ns as f64 / length_ns.max(1) as f64;
         let hits = seen.iter().map(|seen| seen.hits).sum();
         let traps_ns = seen.iter().map(|seen| seen.traps_ns).sum::<u64>();
         let tick = Tick {
@@ -550,7 +573,7 @@ impl Session {
                 programs_ns: programs_ns as u64,
                 hits,
                 traps_ns,
-                share: (programs_ns + traps_ns as f64) / target_cpu_ns.max(1) as f64,
+                share: (programs_ns + traps_ns as f64) / reference_ns as f64,
                 budget: self.options.budget,
                 own_cpu_ns: readings.own_cpu_ns.saturating_sub(before.own_cpu_ns),
                 own_rss_bytes: usage::own_rss_bytes(),
@@ -564,8 +587,27 @@ impl Session {
             ended: self.ended,
         };
         self.since_ns = now;
+        self.attached.begin_interval();
         Ok(tick)
     }
+}
+
+/// Processes that `pid` has forked already, and those that they have.
+fn descendants_of(pid: u32) -> Vec<u32> {
+    // Those that are missed here are found when they fork.
+    let all = ProcessTable::here().all().unwrap_or_default();
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        found.extend(
+            all.iter()
+                .filter(|process| process.parent == parent)
+                .map(|process| process.pid),
+        );
+    }
+    found.remove(0);
+    found
 }
 
 /// Tells the programs of the sites and thresholds; gives the series and the windows.

@@ -13,7 +13,8 @@ pub struct Options {
     pub threshold: Duration,
     /// Whether the stacks of such events are recorded.
     pub stacks: bool,
-    /// Share of the target's CPU time that tracing may cost, 0 to 1.
+    /// Share of the target's CPU time that tracing may cost, 0 to 1; of one CPU's time, if the target
+    /// uses less than that. 1 lets everything stay attached.
     pub budget: f64,
     /// How often [`Session::next`](super::Session::next) returns.
     pub interval: Duration,

@@ -1,7 +1,9 @@
 //! Which probe sites of a process serve which series: its allocators' functions, and its static
 //! probes.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use tailcut_probe_ebpf::series::{ALLOCATORS, Call, Fixed, of_call};
 use tailcut_probe_ebpf::sites::{self, PLACES, Place, Site};
@@ -9,7 +11,7 @@ use tailcut_probe_ebpf::sites::{self, PLACES, Place, Site};
 use crate::binary::Register;
 use crate::binary::allocators::{Family, Kind, ResultAt, Signature, SizeAt, Tier};
 use crate::binary::notes::{Argument, Operand, Probe};
-use crate::binary::sites::{HitCost, HitCosts, Plan, Returns};
+use crate::binary::sites::{HitCost, HitCosts, KernelRules, Plan, Returns};
 use crate::binary::survey::{Survey, SurveyedAllocator};
 use crate::catalogue::{Group, Selection};
 use crate::user_probes::{SiteAt, UserProgram};
@@ -227,10 +229,22 @@ impl UserSites {
             let Some((series, action, program, places)) = probe(&surveyed.probe) else {
                 continue;
             };
+            let path = survey.modules[surveyed.module].openable.clone();
+            let hit = hit_of_probe(&path, &surveyed.probe);
+            if hit == HitCost::Refused {
+                self.left_out.push(format!(
+                    "{}:{} in {}: a five-byte nop there cannot be probed without harm to forked children on this \
+                     kernel; build it with one-byte nops",
+                    surveyed.probe.provider,
+                    surveyed.probe.name,
+                    path.display()
+                ));
+                continue;
+            }
             self.planned.push(Planned {
                 group: Group::Pool,
                 program,
-                path: survey.modules[surveyed.module].openable.clone(),
+                path,
                 at: SiteAt {
                     offset: surveyed.probe.file_offset,
                     semaphore: surveyed.probe.semaphore_file_offset.unwrap_or(0),
@@ -242,11 +256,24 @@ impl UserSites {
                     stack_depth: 0,
                     places,
                 },
-                hit: Some(HitCost::Called),
-                cost_ns: u64::from(costs.called),
+                hit: Some(hit),
+                cost_ns: u64::from(costs.of(hit)),
             });
         }
     }
+}
+
+/// What a hit of a static probe is to the kernel: static probes stand on nops, of one byte or five.
+fn hit_of_probe(path: &Path, probe: &Probe) -> HitCost {
+    let mut bytes = [0; 5];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut bytes, probe.file_offset));
+    let length = match (read, bytes[0]) {
+        (Ok(()), 0x0f) => 5,
+        (Ok(()), _) => 1,
+        // The kernel will say why.
+        (Err(_), _) => return HitCost::Emulated,
+    };
+    KernelRules::running().cost_of(&bytes[..length], probe.address)
 }
 
 fn meaning(kind: Kind) -> (Group, Call) {

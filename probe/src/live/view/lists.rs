@@ -125,9 +125,10 @@ fn event_line([ago, length, kind, thread, about]: [&str; 5], width: usize) -> St
 /// Who took the CPU, the system call, or the size: what the catalogue knows of the detail.
 pub(crate) fn about(event: &SlowEvent) -> String {
     let detail = catalogue::of_number(event.series).and_then(|series| series.detail);
-    let detail = match detail {
-        Some("bytes") if event.detail > 0 => format::memory(event.detail),
-        Some("address" | "address of the lock") if event.detail > 0 => {
+    let detail = match (event.bytes, detail) {
+        (Some(bytes), _) if bytes > 0 => format::memory(bytes),
+        (_, Some("bytes")) if event.detail > 0 => format::memory(event.detail),
+        (_, Some("address" | "address of the lock")) if event.detail > 0 => {
             format!("{:#x}", event.detail)
         }
         _ => String::new(),
