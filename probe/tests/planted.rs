@@ -439,9 +439,10 @@ impl Run {
         }
         assert!(
             planted.length_ns().abs_diff(covered) <= slack(planted),
-            "{covered} of {} ns of {planted:?}\n{:?}",
+            "{covered} of {} ns of {planted:?}\n{:?}\nlost: {:?}",
             planted.length_ns(),
-            self.events_during(planted).collect::<Vec<_>>()
+            self.events_during(planted).collect::<Vec<_>>(),
+            self.seen.lost()
         );
     }
 

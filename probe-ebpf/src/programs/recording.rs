@@ -12,6 +12,9 @@ use super::maps::{
 };
 use super::target::Who;
 
+/// Events from this length on are sent even when many shorter ones have been in the same second.
+const LONG_NS: u64 = 1_000_000;
+
 /// `CLOCK_MONOTONIC` in nanoseconds.
 #[inline(always)]
 pub fn now() -> u64 {
@@ -130,7 +133,9 @@ fn send(span: &Span, by_thread: u32, by_name: &[u8; 16]) -> u64 {
         rate.events = 0;
         rate.stacks = 0;
     }
-    if rate.events >= EVENTS_PER_SECOND.load() {
+    // A flood of short events leaves room for long ones, of which there cannot be many.
+    let room = if span.length() >= LONG_NS { 2 } else { 1 };
+    if rate.events >= room * EVENTS_PER_SECOND.load() {
         lose(Lost::EventsOverRate);
         return 0;
     }

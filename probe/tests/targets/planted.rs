@@ -62,7 +62,7 @@ pub fn main(scenario: &str) {
     match scenario {
         "idle" => thread::sleep(Duration::from_millis(1500)),
         "busy" => spin(Duration::from_millis(1500)),
-        "munmap" => munmap(),
+        "munmap" => munmap(&[16, 64, 256]),
         "madvise" => madvise(),
         "mprotect" => mprotect(),
         "touch" => touch(),
@@ -84,10 +84,10 @@ pub fn main(scenario: &str) {
     wait_for_line();
 }
 
-fn munmap() {
-    for mebibytes in [16, 64, 256] {
-        let map = touched(mebibytes);
-        planted("munmap", bytes(mebibytes), || drop(map));
+fn munmap(sizes: &[u64]) {
+    for mebibytes in sizes {
+        let map = touched(*mebibytes);
+        planted("munmap", bytes(*mebibytes), || drop(map));
     }
 }
 
@@ -254,7 +254,8 @@ fn threads() {
             }
         });
     }
-    munmap();
+    // Longer than the many short ones that the threads have made.
+    munmap(&[128, 256]);
 }
 
 /// Many processes, then a pause.
