@@ -136,7 +136,7 @@ fn run(scenario: &str, options: Options, on: impl FnMut(u32, &Line) + Send) -> R
     assert_eq!(said(&mut target), Some(Line::Ready));
     target.wait_until_idle();
     let pid = target.pid();
-    let before = (minor_faults(pid), run_delay_ns(pid));
+    let faults_before = minor_faults(pid);
     let options = Options {
         threshold: THRESHOLD,
         // What is planted must be seen: no hook may rest.
@@ -144,7 +144,11 @@ fn run(scenario: &str, options: Options, on: impl FnMut(u32, &Line) + Send) -> R
         ..options
     };
     let mut on = on;
-    let (seen, lines) = trace(pid, options, || {
+    let (seen, (lines, delay_before)) = trace(pid, options, || {
+        target.send("wake up");
+        assert_eq!(said(&mut target), Some(Line::Awake));
+        target.wait_until_idle();
+        let delay_before = run_delay_ns(pid);
         target.send("go");
         let mut lines = Vec::new();
         while let Some(line) = said(&mut target) {
@@ -155,21 +159,21 @@ fn run(scenario: &str, options: Options, on: impl FnMut(u32, &Line) + Send) -> R
             on(pid, &line);
             lines.push(line);
         }
-        lines
+        (lines, delay_before)
     });
     let mut run = Run {
         pid,
         seen,
         planted: Vec::new(),
         figures: Vec::new(),
-        minor_faults: minor_faults(pid) - before.0,
-        run_delay_ns: run_delay_ns(pid) - before.1,
+        minor_faults: minor_faults(pid) - faults_before,
+        run_delay_ns: run_delay_ns(pid) - delay_before,
     };
     for line in lines {
         match line {
             Line::Planted(planted) => run.planted.push(planted),
             Line::Figure(_, value) => run.figures.push(value),
-            Line::Ready | Line::Done => {}
+            Line::Ready | Line::Awake | Line::Done => {}
         }
     }
     run
@@ -328,13 +332,15 @@ fn waiting_for_the_memory_map_is_named() {
     assert!(found > 0, "no wait among {:?}", run.planted);
 }
 
-/// Nothing is planted: the only pauses are those that the scheduler admits to.
+/// Nothing is planted: the only pauses are those that the scheduler admits to, and page faults.
 fn only_the_scheduler_is_to_blame(scenario: &str) {
     let run = run(scenario, Options::default(), |_, _| {});
     run.delays_are_the_kernels();
     assert_eq!(run.seen.sums("page_fault").events, run.minor_faults);
     let delays: Vec<&SlowEvent> = run.seen.events().filter(|e| is_the_schedulers(e)).collect();
-    for event in run.seen.events().filter(|event| event.pause) {
+    // Faults are the kernel's own count, however long one takes where memory is virtual.
+    let claimed = |event: &&SlowEvent| event.pause && event.name != "page_fault";
+    for event in run.seen.events().filter(claimed) {
         let delayed: u64 = delays.iter().map(|delay| overlap(event, delay)).sum();
         assert!(
             event.length_ns() - delayed < 100_000,
@@ -450,8 +456,8 @@ impl Run {
     fn delays_are_the_kernels(&self) {
         let (preempted, queued) = (self.seen.sums("preempted"), self.seen.sums("run_queue"));
         let all = preempted.total + queued.total;
-        // The scheduler reads its clock some microseconds before or after its tracepoints.
-        let allowed = self.run_delay_ns / 20 + 10_000 * (preempted.events + queued.events);
+        // The scheduler reads its clock before or after its tracepoints, and not on every occasion.
+        let allowed = self.run_delay_ns / 20 + 50_000 * (preempted.events + queued.events);
         assert!(
             all.abs_diff(self.run_delay_ns) <= allowed,
             "preempted {preempted:?} and run_queue {queued:?}; the kernel says {}",

@@ -1,8 +1,9 @@
 //! The target: a process that makes pauses of known kind, length and time, and says so.
 //!
-//! One scenario a process. It says that it is ready, waits for a line on standard input, runs, prints
-//! one line of JSON for each pause that it has made ([`Line`]), says that it is done, and waits for
-//! another line; so whoever traces it knows what lies between, and that nothing else did.
+//! One scenario a process. It waits for two lines on standard input, runs, prints one line of JSON for
+//! each pause that it has made ([`Line`]), says that it is done, and waits for another line; so whoever
+//! traces it knows what lies between, and that nothing else did. (Of the first wait a tracer knows no
+//! beginning, since it attaches within it.)
 //!
 //! Times are what the thread itself read from `CLOCK_MONOTONIC` just before and just after.
 
@@ -24,6 +25,8 @@ use serde::{Deserialize, Serialize};
 pub enum Line {
     /// It waits for a line on standard input.
     Ready,
+    /// It has had one, and waits for another: what goes before is known of this wait.
+    Awake,
     /// It has made a pause.
     Planted(Planted),
     /// A figure that the thread read from the kernel about itself.
@@ -59,10 +62,12 @@ impl Planted {
 pub fn main(scenario: &str) {
     say(&Line::Ready);
     wait_for_line();
+    say(&Line::Awake);
+    wait_for_line();
     match scenario {
         "idle" => thread::sleep(Duration::from_millis(1500)),
         "busy" => spin(Duration::from_millis(1500)),
-        "munmap" => munmap(&[16, 64, 256]),
+        "munmap" => munmap(&[64, 128, 256]),
         "madvise" => madvise(),
         "mprotect" => mprotect(),
         "touch" => touch(),
@@ -92,7 +97,7 @@ fn munmap(sizes: &[u64]) {
 }
 
 fn madvise() {
-    for mebibytes in [16, 64, 256] {
+    for mebibytes in [64, 128, 256] {
         let map = touched(mebibytes);
         planted("madvise", bytes(mebibytes), || {
             // SAFETY: nothing refers to the mapping's contents.
@@ -102,7 +107,7 @@ fn madvise() {
 }
 
 fn mprotect() {
-    for mebibytes in [64, 256] {
+    for mebibytes in [256, 512] {
         let map = touched(mebibytes);
         planted("mprotect", bytes(mebibytes), || {
             map.make_read_only().unwrap()
