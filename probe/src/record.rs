@@ -222,6 +222,7 @@ impl Recorder {
             threads: self.meta.target.threads,
             ..about.target
         };
+        self.meta.host.allocator = self.meta.target.allocators.join(", ");
         self.meta.floor = about.floor;
         self.meta.left_out = about.left_out;
     }

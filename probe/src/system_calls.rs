@@ -19,51 +19,52 @@ enum Meaning {
 /// Where the arguments of a system call lie in `pt_regs`: rdi, rsi, rdx, r10, r8, r9.
 const ARGUMENTS: [u16; 6] = [14 * 8, 13 * 8, 12 * 8, 7 * 8, 9 * 8, 8 * 8];
 
-const TABLE: [(libc::c_long, &str, Meaning); 38] = [
-    (libc::SYS_mmap, "mmap", Timed(Fixed::Mmap, 1)),
-    (libc::SYS_munmap, "munmap", Timed(Fixed::Munmap, 1)),
-    (libc::SYS_mremap, "mremap", Timed(Fixed::Mremap, 2)),
-    (libc::SYS_madvise, "madvise", Timed(Fixed::Madvise, 1)),
-    (libc::SYS_brk, "brk", Timed(Fixed::Brk, 0)),
-    (libc::SYS_mprotect, "mprotect", Timed(Fixed::Mprotect, 1)),
-    (libc::SYS_futex, "futex", WaitsForFutex),
-    (libc::SYS_futex_waitv, "futex_waitv", WaitsForFutex),
-    (454, "futex_wake", WaitsForFutex),
-    (455, "futex_wait", WaitsForFutex),
-    (libc::SYS_poll, "poll", WaitsForWork),
-    (libc::SYS_ppoll, "ppoll", WaitsForWork),
-    (libc::SYS_select, "select", WaitsForWork),
-    (libc::SYS_pselect6, "pselect6", WaitsForWork),
-    (libc::SYS_epoll_wait, "epoll_wait", WaitsForWork),
-    (libc::SYS_epoll_pwait, "epoll_pwait", WaitsForWork),
-    (libc::SYS_epoll_pwait2, "epoll_pwait2", WaitsForWork),
-    (libc::SYS_nanosleep, "nanosleep", WaitsForWork),
-    (libc::SYS_clock_nanosleep, "clock_nanosleep", WaitsForWork),
-    (libc::SYS_pause, "pause", WaitsForWork),
-    (libc::SYS_rt_sigsuspend, "rt_sigsuspend", WaitsForWork),
-    (libc::SYS_rt_sigtimedwait, "rt_sigtimedwait", WaitsForWork),
-    (libc::SYS_wait4, "wait4", WaitsForWork),
-    (libc::SYS_waitid, "waitid", WaitsForWork),
-    (libc::SYS_accept, "accept", WaitsForWork),
-    (libc::SYS_accept4, "accept4", WaitsForWork),
-    (libc::SYS_io_getevents, "io_getevents", WaitsForWork),
-    (libc::SYS_io_uring_enter, "io_uring_enter", WaitsForWork),
-    (libc::SYS_recvfrom, "recvfrom", WaitsForInput),
-    (libc::SYS_recvmsg, "recvmsg", WaitsForInput),
-    (libc::SYS_recvmmsg, "recvmmsg", WaitsForInput),
-    (libc::SYS_read, "read", WaitsForInput),
-    (libc::SYS_readv, "readv", WaitsForInput),
-    (libc::SYS_msgrcv, "msgrcv", WaitsForInput),
-    (libc::SYS_semop, "semop", WaitsForFutex),
-    (libc::SYS_semtimedop, "semtimedop", WaitsForFutex),
-    (libc::SYS_restart_syscall, "restart_syscall", WaitsForWork),
-    (libc::SYS_connect, "connect", WaitsForInput),
+const TABLE: [(libc::c_long, Meaning); 38] = [
+    (libc::SYS_mmap, Timed(Fixed::Mmap, 1)),
+    (libc::SYS_munmap, Timed(Fixed::Munmap, 1)),
+    (libc::SYS_mremap, Timed(Fixed::Mremap, 2)),
+    (libc::SYS_madvise, Timed(Fixed::Madvise, 1)),
+    (libc::SYS_brk, Timed(Fixed::Brk, 0)),
+    (libc::SYS_mprotect, Timed(Fixed::Mprotect, 1)),
+    (libc::SYS_futex, WaitsForFutex),
+    (libc::SYS_futex_waitv, WaitsForFutex),
+    // futex_wake and futex_wait, which libc does not name everywhere.
+    (454, WaitsForFutex),
+    (455, WaitsForFutex),
+    (libc::SYS_poll, WaitsForWork),
+    (libc::SYS_ppoll, WaitsForWork),
+    (libc::SYS_select, WaitsForWork),
+    (libc::SYS_pselect6, WaitsForWork),
+    (libc::SYS_epoll_wait, WaitsForWork),
+    (libc::SYS_epoll_pwait, WaitsForWork),
+    (libc::SYS_epoll_pwait2, WaitsForWork),
+    (libc::SYS_nanosleep, WaitsForWork),
+    (libc::SYS_clock_nanosleep, WaitsForWork),
+    (libc::SYS_pause, WaitsForWork),
+    (libc::SYS_rt_sigsuspend, WaitsForWork),
+    (libc::SYS_rt_sigtimedwait, WaitsForWork),
+    (libc::SYS_wait4, WaitsForWork),
+    (libc::SYS_waitid, WaitsForWork),
+    (libc::SYS_accept, WaitsForWork),
+    (libc::SYS_accept4, WaitsForWork),
+    (libc::SYS_io_getevents, WaitsForWork),
+    (libc::SYS_io_uring_enter, WaitsForWork),
+    (libc::SYS_recvfrom, WaitsForInput),
+    (libc::SYS_recvmsg, WaitsForInput),
+    (libc::SYS_recvmmsg, WaitsForInput),
+    (libc::SYS_read, WaitsForInput),
+    (libc::SYS_readv, WaitsForInput),
+    (libc::SYS_msgrcv, WaitsForInput),
+    (libc::SYS_semop, WaitsForFutex),
+    (libc::SYS_semtimedop, WaitsForFutex),
+    (libc::SYS_restart_syscall, WaitsForWork),
+    (libc::SYS_connect, WaitsForInput),
 ];
 
 /// Number and meaning of each known call, as the programs read it. `time` says whether the calls
 /// that change the memory map are timed.
 pub(crate) fn table() -> impl Iterator<Item = (u32, SystemCall)> {
-    TABLE.into_iter().map(|(number, _, meaning)| {
+    TABLE.into_iter().map(|(number, meaning)| {
         let mut call = SystemCall::default();
         match meaning {
             Timed(series, argument) => {
@@ -78,12 +79,9 @@ pub(crate) fn table() -> impl Iterator<Item = (u32, SystemCall)> {
     })
 }
 
-/// Name of the call of a number, for those that are known.
+/// Name of the call of a number.
 pub(crate) fn name(number: u32) -> Option<&'static str> {
-    TABLE
-        .iter()
-        .find(|(known, _, _)| *known == libc::c_long::from(number))
-        .map(|(_, name, _)| *name)
+    syscalls::Sysno::new(number as usize).map(|call| call.name())
 }
 
 #[cfg(test)]
