@@ -142,11 +142,9 @@ impl Row {
         };
         let least = self.runs.iter().copied().reduce(f64::min);
         let most = self.runs.iter().copied().reduce(f64::max);
-        let beside = match (&self.note, self.ratio) {
-            (Some(note), _) => note.clone(),
-            (None, Some(ratio)) => format!("{ratio:.3} x"),
-            (None, None) => String::new(),
-        };
+        let ratio = self.ratio.map(|ratio| format!("{ratio:.3} x"));
+        let beside: Vec<String> = ratio.into_iter().chain(self.note.clone()).collect();
+        let beside = beside.join("; ");
         format!(
             "| {} | {} | {} | {} | {} | {beside} |",
             self.what,
