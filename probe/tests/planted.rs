@@ -10,10 +10,12 @@
 #![cfg(target_os = "linux")]
 
 mod common;
+#[path = "targets/run.rs"]
+mod run;
 #[path = "targets/planted.rs"]
 mod target;
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,11 +26,8 @@ use nix::unistd::{Pid, gettid};
 use tailcut_probe::Options;
 use tailcut_probe::tick::SlowEvent;
 
-use self::common::{Seen, Talker, trace};
+use self::run::{is_near, is_the_schedulers, overlap, run};
 use self::target::{Line, Planted};
-
-/// From here on events are sent: shorter than any planted pause, so that what lies beside one is seen.
-const THRESHOLD: Duration = Duration::from_micros(20);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
@@ -117,72 +116,6 @@ fn tests() -> Vec<Trial> {
             a_storm_of_processes_leaves_room_for_others,
         ),
     ]
-}
-
-/// What the target said and what the session saw.
-struct Run {
-    pid: u32,
-    seen: Seen,
-    planted: Vec<Planted>,
-    figures: Vec<u64>,
-    /// Of the kernel, for what happened while the session was attached.
-    minor_faults: u64,
-    run_delay_ns: u64,
-}
-
-fn run(scenario: &str, options: Options, on: impl FnMut(u32, &Line) + Send) -> Run {
-    let this = std::env::current_exe().unwrap();
-    let mut target = Talker::start(Command::new(this).args(["target", scenario]));
-    assert_eq!(said(&mut target), Some(Line::Ready));
-    target.wait_until_idle();
-    let pid = target.pid();
-    let faults_before = minor_faults(pid);
-    let options = Options {
-        threshold: THRESHOLD,
-        // What is planted must be seen: no hook may rest.
-        budget: 1.0,
-        ..options
-    };
-    let mut on = on;
-    let (seen, (lines, delay_before)) = trace(pid, options, || {
-        target.send("wake up");
-        assert_eq!(said(&mut target), Some(Line::Awake));
-        target.wait_until_idle();
-        let delay_before = run_delay_ns(pid);
-        target.send("go");
-        let mut lines = Vec::new();
-        while let Some(line) = said(&mut target) {
-            if line == Line::Done {
-                target.wait_until_idle();
-                break;
-            }
-            on(pid, &line);
-            lines.push(line);
-        }
-        (lines, delay_before)
-    });
-    let mut run = Run {
-        pid,
-        seen,
-        planted: Vec::new(),
-        figures: Vec::new(),
-        minor_faults: minor_faults(pid) - faults_before,
-        run_delay_ns: run_delay_ns(pid) - delay_before,
-    };
-    for line in lines {
-        match line {
-            Line::Planted(planted) => run.planted.push(planted),
-            Line::Figure(_, value) => run.figures.push(value),
-            Line::Ready | Line::Awake | Line::Done => {}
-        }
-    }
-    run
-}
-
-fn said(target: &mut Talker) -> Option<Line> {
-    target
-        .line()
-        .map(|line| serde_json::from_str(&line).unwrap())
 }
 
 fn each_is_found(scenario: &str, count: usize) {
@@ -390,114 +323,6 @@ fn a_storm_of_processes_leaves_room_for_others() {
     for planted in &run.planted {
         run.find(planted);
     }
-}
-
-impl Run {
-    /// Events of a planted pause's thread that lie in it, or share time with it.
-    fn events_during(&self, planted: &Planted) -> impl Iterator<Item = &SlowEvent> {
-        let (start, end, thread) = (planted.start_ns, planted.end_ns, planted.thread);
-        self.seen.events().filter(move |event| {
-            event.thread == thread && event.start_ns < end && event.end_ns > start
-        })
-    }
-
-    /// The event that is `planted`: of its kind and thread, within its time; and with the other
-    /// events of that time it makes up its length, within 5% or 50 us.
-    fn find(&self, planted: &Planted) -> &SlowEvent {
-        let slack = slack(planted);
-        let found = self
-            .events_during(planted)
-            .filter(|event| {
-                event.name == planted.kind
-                    && event.process == planted.process
-                    && event.start_ns + slack >= planted.start_ns
-                    && event.end_ns <= planted.end_ns + slack
-            })
-            .max_by_key(|event| event.length_ns());
-        let Some(found) = found else {
-            let instead: Vec<_> = self.events_during(planted).collect();
-            panic!(
-                "not found: {planted:?}\ninstead: {instead:?}\nlost: {:?}",
-                self.seen.lost()
-            );
-        };
-        assert!(
-            planted.bytes == 0 || found.detail == planted.bytes,
-            "{planted:?}: {found:?}"
-        );
-        self.explain(planted);
-        found
-    }
-
-    /// The events of that time make up its length.
-    fn explain(&self, planted: &Planted) {
-        let mut events: Vec<(u64, u64)> = self
-            .events_during(planted)
-            .filter(|event| event.pause || event.name == planted.kind)
-            .map(|event| (event.start_ns, event.end_ns))
-            .collect();
-        events.sort_unstable();
-        let mut covered = 0;
-        let mut until = 0;
-        for (start, end) in events {
-            covered += end.saturating_sub(start.max(until));
-            until = until.max(end);
-        }
-        assert!(
-            planted.length_ns().abs_diff(covered) <= slack(planted),
-            "{covered} of {} ns of {planted:?}\n{:?}\nlost: {:?}",
-            planted.length_ns(),
-            self.events_during(planted).collect::<Vec<_>>(),
-            self.seen.lost()
-        );
-    }
-
-    /// The time that its first thread waited for a CPU is what the kernel says.
-    fn delays_are_the_kernels(&self) {
-        let (preempted, queued) = (self.seen.sums("preempted"), self.seen.sums("run_queue"));
-        let all = preempted.total + queued.total;
-        // The scheduler reads its clock before or after its tracepoints, and not on every occasion.
-        let allowed = self.run_delay_ns / 20 + 50_000 * (preempted.events + queued.events);
-        assert!(
-            all.abs_diff(self.run_delay_ns) <= allowed,
-            "preempted {preempted:?} and run_queue {queued:?}; the kernel says {}",
-            self.run_delay_ns
-        );
-    }
-}
-
-/// 5% or 50 us, whichever is more.
-fn slack(planted: &Planted) -> u64 {
-    (planted.length_ns() / 20).max(50_000)
-}
-
-fn is_near(value: u64, truth: u64, share: f64) -> bool {
-    value.abs_diff(truth) as f64 <= (truth as f64 * share).max(50_000.0)
-}
-
-fn is_the_schedulers(event: &SlowEvent) -> bool {
-    event.name == "preempted" || event.name == "run_queue"
-}
-
-fn overlap(one: &SlowEvent, other: &SlowEvent) -> u64 {
-    if one.thread != other.thread {
-        return 0;
-    }
-    let start = one.start_ns.max(other.start_ns);
-    one.end_ns.min(other.end_ns).saturating_sub(start)
-}
-
-fn minor_faults(pid: u32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let rest = stat.rsplit(") ").next().unwrap_or_default();
-    rest.split(' ')
-        .nth(7)
-        .map_or(0, |field| field.parse().unwrap())
-}
-
-fn run_delay_ns(pid: u32) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/schedstat"));
-    text.map_or(0, |text| text.split(' ').nth(1).unwrap().parse().unwrap())
 }
 
 /// A thread that takes the first CPU from others.

@@ -47,6 +47,7 @@ impl Bpftrace {
             .arg(program.replace("PID", &pid.to_string()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
@@ -55,10 +56,12 @@ impl Bpftrace {
             .iter()
             .all(|address| has_breakpoint(pid, *address))
         {
-            assert!(
-                begin.elapsed() < Duration::from_secs(30) && child.try_wait().unwrap().is_none(),
-                "bpftrace does not attach to process {pid}"
-            );
+            if begin.elapsed() > Duration::from_secs(30) || child.try_wait().unwrap().is_some() {
+                let _ = child.kill();
+                let output = child.wait_with_output().unwrap();
+                let complaint = String::from_utf8_lossy(&output.stderr);
+                panic!("bpftrace does not attach to process {pid}: {complaint}");
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
         // Return probes are attached after the entries, at the same addresses.
