@@ -11,7 +11,7 @@ use tailcut_report::recording::{
     SeriesMeta, StackTable, State, Target, TraceWindow, Unit,
 };
 
-use crate::catalogue;
+use crate::catalogue::{self, Group};
 use crate::session::usage;
 use crate::tick::{SeriesTick, SlowEvent, Tick, Window};
 
@@ -53,7 +53,9 @@ pub struct Recorder {
 /// Sums of a series over the recording.
 #[derive(Debug, Clone, Default)]
 struct Seen {
-    attached_ns: f64,
+    /// Of all that there was to see, what was seen.
+    seen: f64,
+    all: f64,
 }
 
 impl Recorder {
@@ -125,7 +127,7 @@ impl Recorder {
                     &series.histogram,
                 )?;
             }
-            self.sum_up(series, tick.length_ns);
+            self.sum_up(series, tick);
         }
         let room = MOST_PAUSES.saturating_sub(self.pauses) as usize;
         let events = &tick.events[..tick.events.len().min(room)];
@@ -156,9 +158,18 @@ impl Recorder {
         self.writer.update(&self.meta)
     }
 
-    fn sum_up(&mut self, tick: &SeriesTick, length_ns: u64) {
+    fn sum_up(&mut self, tick: &SeriesTick, interval: &Tick) {
         let seen = self.seen.entry(tick.name.clone()).or_default();
-        seen.attached_ns += length_ns as f64 * tick.sampled;
+        // Of calls a share of the target's work was seen, of pauses a share of the time.
+        let all = match tick.series.group {
+            Group::Malloc | Group::Free | Group::SlowPaths | Group::Pool => interval
+                .target_cpu_ns
+                .saturating_sub(interval.cost.traps_ns)
+                .max(1),
+            _ => interval.length_ns,
+        } as f64;
+        seen.seen += all * tick.sampled;
+        seen.all += all;
         let place = self
             .meta
             .series
@@ -187,10 +198,9 @@ impl Recorder {
 
     fn account(&mut self, tick: &Tick) {
         self.meta.end_ns = tick.start_ns + tick.length_ns;
-        let length = self.meta.end_ns.saturating_sub(self.meta.start_ns).max(1) as f64;
         for series in &mut self.meta.series {
             if let Some(seen) = self.seen.get(&series.name) {
-                series.sampling = (seen.attached_ns / length).min(1.0);
+                series.sampling = (seen.seen / seen.all.max(1.0)).min(1.0);
             }
         }
         // As in `Cost::share`.

@@ -71,7 +71,8 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
             "until it ends, or "
         }
     );
-    for reason in session.left_out() {
+    let told = session.left_out().to_vec();
+    for reason in &told {
         eprintln!("left out: {reason}");
     }
     let mut totals = Totals::default();
@@ -82,6 +83,11 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
         &mut totals,
         &interrupt,
     );
+    for reason in session.left_out() {
+        if !told.contains(reason) {
+            eprintln!("left out: {reason}");
+        }
+    }
     let stacks = session.take_stacks();
     recorder.now_about(session.about());
     totals.sizes = session.sizes().unwrap_or_default();
