@@ -1,5 +1,6 @@
 //! Where results go: a folder found good before the first run, and files that are whole or absent.
 
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,10 +32,20 @@ pub fn create_folder(asked: Option<&Path>, usual: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(&dir)
         .with_context(|| format!("cannot create the output folder {}", dir.display()))?;
     let trial = dir.join(".writable");
-    std::fs::write(&trial, b"x")
+    create_anew(&trial)
+        .and_then(|mut file| file.write_all(b"x"))
         .and_then(|()| std::fs::remove_file(&trial))
         .with_context(|| format!("cannot write into the output folder {}", dir.display()))?;
     Ok(dir)
+}
+
+/// A new file of that name, never what a link leads to: the folder may be another user's, who has
+/// fewer rights than this process.
+fn create_anew(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => OpenOptions::new().write(true).create_new(true).open(path),
+    }
 }
 
 /// Writes a file that is either whole or not there: under another name first, then renamed.
@@ -42,7 +53,7 @@ pub fn write_whole(path: &Path, contents: &str) -> Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".partial");
     let partial = path.with_file_name(name);
-    let written = std::fs::File::create(&partial)
+    let written = create_anew(&partial)
         .and_then(|mut file| {
             file.write_all(contents.as_bytes())
                 .and_then(|()| file.sync_all())
@@ -76,6 +87,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let made = create_folder(Some(&folder.path().join("a/b")), "").unwrap();
         assert_eq!(made.read_dir().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_link_that_somebody_put_there_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let precious = folder.path().join("precious");
+        std::fs::write(&precious, "x").unwrap();
+        let page = folder.path().join("page");
+        std::os::unix::fs::symlink(&precious, folder.path().join("page.partial")).unwrap();
+        write_whole(&page, "text").unwrap();
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "x");
+        assert_eq!(std::fs::read_to_string(&page).unwrap(), "text");
     }
 
     #[test]

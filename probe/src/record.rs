@@ -188,11 +188,12 @@ impl Recorder {
         });
         let meta = &mut self.meta.series[place];
         meta.events += tick.histogram.len();
-        meta.bytes += tick.bytes;
+        // What a target asks for may be anything: `mmap` of all memory fails, and is counted.
+        meta.bytes = meta.bytes.saturating_add(tick.bytes);
         meta.under_floor += tick.under_floor;
         meta.floor_ns = tick.floor_ns;
         if tick.series.unit == catalogue::Unit::Nanoseconds {
-            meta.total_ns += tick.total;
+            meta.total_ns = meta.total_ns.saturating_add(tick.total);
         }
     }
 

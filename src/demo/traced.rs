@@ -69,7 +69,11 @@ fn trace(pid: u32, dir: &Path, stop: &AtomicBool) -> Result<()> {
         if since.elapsed() > PATIENCE {
             bail!("the run began no recording in {}", dir.display());
         }
-        std::thread::sleep(Duration::from_millis(20));
+        // Windows end in time, and events are taken, only while somebody waits for the session.
+        let soon = Instant::now() + Duration::from_millis(20);
+        if session.next_before(stop, Some(soon))?.is_none() {
+            bail!("the run ended before it began a recording");
+        }
     }
     let mut recorder = Recorder::create(
         dir,

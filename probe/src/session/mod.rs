@@ -142,14 +142,15 @@ impl Session {
         let sites = UserSites::of(&survey, &options.series, &costs);
         let mut left_out = sites.left_out.clone();
         let (series, windows) = prepare(&mut programs, pid, &options, sites)?;
+        let records = programs.take_records()?;
+        let attached = Attached::attach(&mut programs, &options.series)?;
+        left_out.extend(attached.left_out.iter().cloned());
+        // With the hooks attached: what is forked from now on is seen, what was before is listed.
         if options.follow {
             for process in descendants_of(pid) {
                 programs.add_process(process)?;
             }
         }
-        let records = programs.take_records()?;
-        let attached = Attached::attach(&mut programs, &options.series)?;
-        left_out.extend(attached.left_out.iter().cloned());
         let calibration = Calibrating::start(windows.iter().any(|one| !one.is_empty()));
         // Without names a session is still worth having.
         let names = match Names::new(pid) {
@@ -354,6 +355,11 @@ impl Session {
             return Ok(());
         }
         self.look_again_at = None;
+        // What is attached to the old program's files goes first: sites get its numbers, and nobody
+        // looks at an open window while the files are read.
+        for windows in &mut self.windows {
+            *windows = Windows::new(String::new(), self.pid, self.options.budget, Vec::new());
+        }
         let costs = match self.calibration.measured() {
             Some(measured) => measured.hits,
             None => HitCosts::default(),
@@ -370,11 +376,10 @@ impl Session {
         self.left_out = sites.left_out.clone();
         self.left_out.extend(self.attached.left_out.iter().cloned());
         self.target = target_of(&survey);
-        // What is attached to the old program's files goes first: sites get its numbers.
-        for windows in &mut self.windows {
-            *windows = Windows::new(String::new(), self.pid, self.options.budget, Vec::new());
-        }
         (self.series, self.windows) = prepare(&mut self.programs, self.pid, &self.options, sites)?;
+        for windows in &mut self.windows {
+            windows.forget_hits(&self.programs)?;
+        }
         Ok(())
     }
 
@@ -594,7 +599,6 @@ impl Session {
 
 /// Processes that `pid` has forked already, and those that they have.
 fn descendants_of(pid: u32) -> Vec<u32> {
-    // Those that are missed here are found when they fork.
     let all = ProcessTable::here().all().unwrap_or_default();
     let mut found = vec![pid];
     let mut next = 0;

@@ -231,6 +231,14 @@ impl Windows {
         Ok(links)
     }
 
+    /// Hits so far were another program's, whose sites had the same numbers.
+    pub fn forget_hits(&mut self, programs: &Programs) -> Result<(), ProgramsError> {
+        for (planned, last) in self.sites.iter().zip(&mut self.hits) {
+            *last = programs.hits(planned.at.cookie as u32)?;
+        }
+        Ok(())
+    }
+
     /// Reads how often each site was hit.
     fn count(&mut self, programs: &Programs) -> Result<(), ProgramsError> {
         let (mut new_hits, mut new_traps) = (0, 0);
@@ -276,6 +284,27 @@ impl Windows {
         let rest = Duration::from_nanos((*traps_ns as f64 / (self.budget * cpus)) as u64);
         let why = if over_hits { "hits" } else { "time" };
         self.close(why, rest.clamp(SHORTEST_REST, LONGEST_REST), target);
+    }
+
+    /// Who takes an interval may be away for long (files are written, names are looked for): a window
+    /// that must be ended in time does not stay open meanwhile, and this thread is preferred no more.
+    fn leave_alone(&mut self, target: &Watched, cpus: f64) {
+        let State::Open {
+            since,
+            traps_ns,
+            steady: false,
+            ..
+        } = &self.state
+        else {
+            return;
+        };
+        let allowed = since.elapsed().as_nanos() as f64 * cpus * self.budget;
+        if *traps_ns as f64 <= allowed {
+            prefer_this_thread(false);
+            return;
+        }
+        let rest = Duration::from_nanos((*traps_ns as f64 / (self.budget * cpus)) as u64);
+        self.close("time", rest.clamp(SHORTEST_REST, LONGEST_REST), target);
     }
 
     fn close(&mut self, why: &'static str, rest: Duration, target: &Watched) {
@@ -333,6 +362,9 @@ impl Windows {
         if let State::Open { .. } = self.state {
             self.count(programs)?;
             self.add_work(target.cpu_ns());
+            self.leave_alone(target, cpus);
+        }
+        if let State::Open { .. } = self.state {
             let over = {
                 let State::Open {
                     since,
@@ -377,8 +409,8 @@ impl Drop for Windows {
                     .into_iter()
                     .filter_map(|link| std::thread::Builder::new().spawn(move || drop(link)).ok()),
             );
+            prefer_this_thread(false);
         }
-        prefer_this_thread(false);
         self.join_closing();
     }
 }
