@@ -18,8 +18,12 @@ pub const VALID_SYSTEM_CALLS: u32 = 1;
 pub const VALID_FAULTS: u32 = 2;
 /// Number of those of locks, compaction and reclaim.
 pub const VALID_KERNEL: u32 = 3;
+/// Number of the allocators' calls, and of objects that were born in them.
+pub const VALID_CALLS: u32 = 4;
+/// Number of objects that static probes told of.
+pub const VALID_PROBES: u32 = 5;
 /// How many there are.
-pub const VALID: u32 = 4;
+pub const VALID: u32 = 6;
 
 /// Call sites that are told apart.
 pub const MAX_CALLERS: u32 = 8 << 10;
@@ -95,6 +99,9 @@ pub struct StackCopy {
     pub bytes: [u8; STACK_BYTES],
 }
 
+/// State of a thread that waits for its first CPU.
+pub const NEVER_RAN: u32 = u32::MAX;
+
 /// What is known of a thread between two events. Zero stands for "not known" in each time.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +112,7 @@ pub struct Thread {
     pub switched_out_ns: u64,
     /// When it became runnable again.
     pub woken_ns: u64,
-    /// Its state when it lost the CPU, as the kernel numbers it; 0 is runnable.
+    /// Its state when it lost the CPU, as the kernel numbers it; 0 is runnable; [`NEVER_RAN`].
     pub state: u32,
     /// System call that it was in, or -1.
     pub system_call: i32,
@@ -231,6 +238,10 @@ pub struct Rate {
     pub events: u64,
     /// Stacks sent since.
     pub stacks: u64,
+    /// Threads told of that began or ended, in a second of their own.
+    pub lives: u64,
+    /// When that began.
+    pub lives_since_ns: u64,
 }
 
 /// Class of a system call as a reason to be off the CPU.

@@ -466,7 +466,7 @@ fn fixed(series: Fixed) -> Series {
             Free,
             Nanoseconds,
             false,
-            "allocation to free, of sampled addresses",
+            "allocation to free within one window, of sampled addresses",
             "the sites of malloc and free",
             None,
         ),

@@ -57,6 +57,7 @@ impl Waiting {
 /// The child's side: waits for the word, then becomes the program.
 pub fn run_traced(descriptor: i32, program: &[String]) -> Result<std::process::ExitCode> {
     let (name, arguments) = program.split_first().context("no program to start")?;
+    ensure!(descriptor > 2, "this is for tailcut record only");
     // SAFETY: the tracer gave this descriptor to this process alone; nothing else here knows it. It
     // is closed before the program begins.
     let mut waits = std::fs::File::from(unsafe { OwnedFd::from_raw_fd(descriptor) });

@@ -11,14 +11,16 @@ use aya_ebpf::bindings::pt_regs;
 use aya_ebpf::helpers::{bpf_get_attach_cookie, bpf_probe_read_user};
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
-use tailcut_probe_ebpf::records::{CallerKey, CallerTotals, Lost, Object, SIZE_CLASSES, Thread};
+use tailcut_probe_ebpf::records::{
+    CallerKey, CallerTotals, Lost, Object, SIZE_CLASSES, Thread, VALID_CALLS, VALID_PROBES,
+};
 use tailcut_probe_ebpf::series::{CALLS, Call, FIRST_FIXED, Fixed};
 use tailcut_probe_ebpf::sites::{
     BORN, CONSTANT, DIED, MEMORY, Place, REGISTER, Site, UNKNOWN_DEPTH,
 };
 
 use super::maps::{CALLERS, HITS, LIFETIME_MASK, OBJECTS, SITES, SIZES, THREADS};
-use super::recording::{NOBODY, Span, add, count, forget, lose, now, record, send_stack};
+use super::recording::{NOBODY, Span, add, count, forget, is_valid, lose, now, record, send_stack};
 use super::target::{Who, current, state_of};
 
 /// A call begins.
@@ -101,7 +103,7 @@ pub fn probe_counted(ctx: ProbeContext) -> u32 {
             }
             DIED => {
                 count(site.series, 1, 0);
-                forget_object(who, first);
+                forget_object(who, first, VALID_PROBES);
             }
             _ => count(site.series, first, second),
         }
@@ -129,14 +131,14 @@ fn enter(who: Who, site: &Site, registers: &Registers) {
     let state = unsafe { &mut *state };
     let slot = registers.sp().wrapping_add(site.stack_depth);
     if is_inner(site.series) {
-        if state.inner_ns != 0 && slot < state.inner_slot {
+        if is_valid(state.inner_ns, VALID_CALLS) && slot < state.inner_slot {
             return;
         }
         state.inner_slot = slot;
         state.inner_ns = now();
         return;
     }
-    if state.allocator_ns != 0 && slot < state.allocator_slot {
+    if is_valid(state.allocator_ns, VALID_CALLS) && slot < state.allocator_slot {
         return;
     }
     // SAFETY: the helper checks the address.
@@ -163,14 +165,16 @@ fn leave(who: Who, site: &Site, registers: &Registers, slot: Option<u64>) {
     // SAFETY: a map's value, valid while the program runs, of the current thread.
     let state = unsafe { &mut *state };
     if is_inner(site.series) {
-        if state.inner_ns != 0 && slot.unwrap_or(state.inner_slot) == state.inner_slot {
+        if is_valid(state.inner_ns, VALID_CALLS)
+            && slot.unwrap_or(state.inner_slot) == state.inner_slot
+        {
             let span = Span::new(site.series, who, state.inner_ns, end_ns);
             state.inner_ns = 0;
             send_if_slow(&span, registers);
         }
         return;
     }
-    if state.allocator_ns == 0 {
+    if !is_valid(state.allocator_ns, VALID_CALLS) {
         // A return whose beginning was not seen. A call may pass two of the ways out that are
         // probed, of which the first counts: so only a return probe is sure to have lost one.
         if site.stack_depth == 0 {
@@ -259,12 +263,12 @@ fn remember(address: u64, born_ns: u64, bytes: u64, caller: u64) {
 #[inline(always)]
 fn died(who: Who, address: u64) {
     if is_sampled(address) {
-        forget_object(who, address);
+        forget_object(who, address, VALID_CALLS);
     }
 }
 
 #[inline(always)]
-fn forget_object(who: Who, address: u64) {
+fn forget_object(who: Who, address: u64, sites: u32) {
     let Some(object) = OBJECTS.get_ptr(address) else {
         return;
     };
@@ -275,6 +279,10 @@ fn forget_object(who: Who, address: u64) {
         caller,
     } = unsafe { *object };
     let _ = OBJECTS.remove(address);
+    if !is_valid(born_ns, sites) {
+        // While no site was attached it may have died, and another have taken its place.
+        return;
+    }
     let lived = now().saturating_sub(born_ns);
     count(Fixed::Lifetime as u32, lived, bytes);
     let key = CallerKey {

@@ -4,7 +4,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tailcut_probe_ebpf::records::{EXECUTED, EXITED, Event, FORKED, LIFE, Lost};
 
-use super::maps::{FOLLOW, PROCESSES, RECORDS, TASK_PID, TASK_TGID, THREADS};
+use super::maps::{FOLLOW, PROCESSES, RATES, RECORDS, TASK_PID, TASK_TGID, THREADS};
 use super::recording::{NOBODY, lose, now};
 use super::target::{Who, current, read_u32};
 
@@ -16,8 +16,12 @@ pub fn process_fork(ctx: RawTracePointContext) -> i32 {
     let process = read_u32(child, TASK_TGID.load()).unwrap_or(0);
     let thread = read_u32(child, TASK_PID.load()).unwrap_or(0);
     if process != who.process && FOLLOW.load() != 0 {
-        let _ = PROCESSES.insert(process, who.process, 0);
+        if PROCESSES.insert(process, who.process, 0).is_err() {
+            lose(Lost::Threads);
+        }
     }
+    // Another thread may have had that number.
+    let _ = THREADS.remove(thread);
     tell(who, FORKED, u64::from(thread));
     0
 }
@@ -53,6 +57,22 @@ pub fn process_exit(_ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn tell(who: Who, what: u32, detail: u64) {
+    /// Threads that begin and end are told of at most so often a second, on each CPU.
+    const MOST: u64 = 200;
+    let is_thread = what == FORKED || (what == EXITED && detail == 0);
+    if is_thread && let Some(rate) = RATES.get_ptr_mut(0) {
+        // SAFETY: as in `recording::send`, which begins its seconds.
+        unsafe {
+            (*rate).lives += 1;
+            if now().saturating_sub((*rate).lives_since_ns) >= 1_000_000_000 {
+                (*rate).lives_since_ns = now();
+                (*rate).lives = 0;
+            }
+            if (*rate).lives > MOST {
+                return;
+            }
+        }
+    }
     let Some(mut entry) = RECORDS.reserve::<Event>(0) else {
         lose(Lost::EventsRingFull);
         return;

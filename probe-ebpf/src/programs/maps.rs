@@ -69,7 +69,7 @@ pub static THRESHOLDS: Array<u64> = Array::with_max_entries(series::COUNT, 0);
 #[map]
 pub static VALID_SINCE: Array<u64> = Array::with_max_entries(VALID, 0);
 #[map]
-pub static THREADS: HashMap<u32, Thread> = HashMap::with_max_entries(MAX_THREADS, 0);
+pub static THREADS: LruHashMap<u32, Thread> = LruHashMap::with_max_entries(MAX_THREADS, 0);
 /// Processes that are traced beside the target.
 #[map]
 pub static PROCESSES: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);

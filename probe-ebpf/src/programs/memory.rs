@@ -11,7 +11,11 @@ use tailcut_probe_ebpf::series::Fixed;
 
 use super::maps::{MM_LOCK, TASK_MM, THREADS};
 use super::recording::{NOBODY, Span, count, is_valid, now, record};
+use super::scheduler::system_call_of;
 use super::target::{current, read_u64, state_of};
+
+/// A wait for a lock that is this old has ended unseen.
+const FORGOTTEN_NS: u64 = 10_000_000_000;
 
 /// `contention_begin(lock, flags)`: a lock of the kernel is not free.
 #[raw_tracepoint(tracepoint = "contention_begin")]
@@ -19,10 +23,14 @@ pub fn contention_begin(ctx: RawTracePointContext) -> i32 {
     if let Some(who) = current()
         && let Some(state) = state_of(who.thread)
     {
-        // SAFETY: a map's value, valid while the program runs, of the current thread. A second
-        // lock that is waited for within the first wait (in an interrupt) takes its place; the
-        // first then goes uncounted.
+        // SAFETY: a map's value, valid while the program runs, of the current thread.
         unsafe {
+            // A lock that is waited for within the wait for another (its own spin lock, one of the
+            // run queue's) belongs to that wait. One that never ended was not seen to.
+            let outer = (*state).lock_ns;
+            if is_valid(outer, VALID_KERNEL) && now().saturating_sub(outer) < FORGOTTEN_NS {
+                return 0;
+            }
             (*state).lock = ctx.arg(0);
             (*state).lock_ns = now();
         }
@@ -53,7 +61,10 @@ pub fn contention_end(ctx: RawTracePointContext) -> i32 {
     let mut span = Span::new(series as u32, who, start_ns, now());
     span.detail = lock;
     let id = record(&span, 0, &NOBODY);
-    if id != 0 {
+    // SAFETY: the helper has no conditions.
+    let task = unsafe { bpf_get_current_task() };
+    // As after a wait in the scheduler: not within a page fault.
+    if id != 0 && system_call_of(task as *const u8) >= 0 {
         // SAFETY: as above.
         unsafe { (*state).stack_wanted = id };
     }

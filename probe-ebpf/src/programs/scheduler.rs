@@ -9,7 +9,8 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tailcut_probe_ebpf::records::{
-    SYSTEM_CALLS, Thread, VALID_SCHEDULER, WAITS_FOR_FUTEX, WAITS_FOR_INPUT, WAITS_FOR_WORK,
+    NEVER_RAN, SYSTEM_CALLS, Thread, VALID_SCHEDULER, WAITS_FOR_FUTEX, WAITS_FOR_INPUT,
+    WAITS_FOR_WORK,
 };
 use tailcut_probe_ebpf::series::Fixed;
 
@@ -21,6 +22,8 @@ use super::target::{Who, current, of_task, read_u32, read_u64, state_of};
 
 /// States of a task, from the kernel's `include/linux/sched.h`.
 const INTERRUPTIBLE: u32 = 1;
+/// Another CPU wakes it up already; what it was before is not known any more.
+const WAKING: u32 = 0x200;
 const STOPPED_OR_TRACED: u32 = 4 | 8;
 /// It never runs again.
 const DEAD: u32 = 0x80;
@@ -82,7 +85,7 @@ fn switched_out(who: Who, previous: *const u8, next: *const u8, preempted: bool)
 
 /// From the `orig_rax` among the user registers at the end of the kernel stack.
 #[inline(always)]
-fn system_call_of(task: *const u8) -> i32 {
+pub fn system_call_of(task: *const u8) -> i32 {
     const ORIG_RAX: u64 = 15 * 8;
     match read_u64(task, TASK_STACK.load()) {
         Some(stack) => {
@@ -107,6 +110,12 @@ fn switched_in(who: Who) {
     if !is_valid(out, VALID_SCHEDULER) {
         return;
     }
+    if state.state == NEVER_RAN {
+        state.woken_ns = 0;
+        let span = Span::new(Fixed::RunQueue as u32, who, out, now);
+        record(&span, 0, &NOBODY);
+        return;
+    }
     if state.state == 0 {
         let span = Span::new(Fixed::Preempted as u32, who, out, now);
         record(&span, state.by_thread, &state.by_name);
@@ -121,7 +130,8 @@ fn switched_in(who: Who) {
     let mut span = Span::new(series, who, out, woken);
     span.detail = state.system_call as u32 as u64;
     let id = record(&span, 0, &NOBODY);
-    if id != 0 && series != Fixed::Sleep as u32 {
+    // Only a thread that waits in a system call comes by the next hook with this very stack.
+    if id != 0 && series != Fixed::Sleep as u32 && state.system_call >= 0 {
         state.stack_wanted = id;
     }
     if woken < now {
@@ -148,7 +158,7 @@ fn reason(state: &Thread) -> u32 {
     } else if class == WAITS_FOR_FUTEX {
         Fixed::Futex
     } else if class == WAITS_FOR_WORK
-        || (class == WAITS_FOR_INPUT && state.state & INTERRUPTIBLE != 0)
+        || (class == WAITS_FOR_INPUT && state.state & (INTERRUPTIBLE | WAKING) != 0)
     {
         Fixed::Sleep
     } else {
@@ -186,7 +196,7 @@ pub fn sched_wakeup_new(ctx: RawTracePointContext) -> i32 {
         unsafe {
             // Not blocked before: all of its wait is for a CPU.
             (*state).switched_out_ns = now;
-            (*state).state = 0;
+            (*state).state = NEVER_RAN;
         }
     }
     0

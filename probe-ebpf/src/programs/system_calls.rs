@@ -7,6 +7,7 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tailcut_probe_ebpf::records::{SYSTEM_CALLS, VALID_SYSTEM_CALLS};
+use tailcut_probe_ebpf::series::Fixed;
 
 use super::maps::{CALLS, THREADS};
 use super::recording::{NOBODY, Span, is_valid, now, record, send_stack, send_wanted_stack};
@@ -76,8 +77,12 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
             return 0;
         }
         let mut span = Span::new(series_plus_one - 1, who, start_ns, now());
-        span.bytes = bytes;
+        let value: i64 = ctx.arg(1);
         span.detail = bytes;
+        // `brk` is given an address; and what failed moved nothing.
+        if series_plus_one - 1 != Fixed::Brk as u32 && value >= 0 {
+            span.bytes = bytes;
+        }
         let id = record(&span, 0, &NOBODY);
         if id != 0 {
             let (ip, sp, bp) = user_registers(registers);

@@ -12,7 +12,7 @@ use aya::sys::{Stats, enable_stats};
 
 use crate::programs::Programs;
 
-const SAMPLE: Duration = Duration::from_millis(200);
+pub(crate) const SAMPLE: Duration = Duration::from_millis(200);
 const BETWEEN: Duration = Duration::from_secs(10);
 
 /// Runs of programs per second.
@@ -22,7 +22,7 @@ pub(crate) struct Rates {
 }
 
 pub(crate) struct Accounting {
-    sample: Option<Sample>,
+    sample: Option<UnderWay>,
     next: Instant,
     rates: Rates,
     /// Nanoseconds that each program cost in a second.
@@ -33,8 +33,17 @@ pub(crate) struct Accounting {
     pub refused: bool,
 }
 
+/// What has become of a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sample {
+    None,
+    Began,
+    /// Then the costs are new.
+    Ended,
+}
+
 /// A sample under way.
-struct Sample {
+struct UnderWay {
     /// While it is held, the kernel accounts.
     kernel: OwnedFd,
     since: Instant,
@@ -55,11 +64,11 @@ impl Accounting {
         }
     }
 
-    /// Begins or ends a sample, if it is time. Says whether one has ended: then the costs are new.
-    pub fn step(&mut self, programs: &Programs) -> bool {
+    /// Begins or ends a sample, if it is time.
+    pub fn step(&mut self, programs: &Programs) -> Sample {
         let now = Instant::now();
         match self.sample.take() {
-            Some(Sample {
+            Some(UnderWay {
                 kernel,
                 since,
                 before,
@@ -69,8 +78,8 @@ impl Accounting {
                 self.by_program.clear();
                 for (name, all_runs, all_time) in programs.runs() {
                     let (old_runs, old_time) = before.get(name).copied().unwrap_or_default();
-                    let runs = (all_runs - old_runs) as f64;
-                    let time = (all_time - old_time) as f64;
+                    let runs = all_runs.saturating_sub(old_runs) as f64;
+                    let time = all_time.saturating_sub(old_time) as f64;
                     // Less what the accounting itself takes.
                     let own = (time - runs * self.empty_ns).max(0.0) / seconds;
                     self.rates.runs += runs / seconds;
@@ -78,7 +87,7 @@ impl Accounting {
                 }
                 drop(kernel);
                 self.next = now + BETWEEN;
-                return true;
+                return Sample::Ended;
             }
             None if now >= self.next && !self.refused => match enable_stats(Stats::RunTime) {
                 Ok(kernel) => {
@@ -87,17 +96,18 @@ impl Accounting {
                         .into_iter()
                         .map(|(name, runs, time)| (name.to_owned(), (runs, time)))
                         .collect();
-                    self.sample = Some(Sample {
+                    self.sample = Some(UnderWay {
                         kernel,
                         since: now,
                         before,
                     });
+                    return Sample::Began;
                 }
                 Err(_) => self.refused = true,
             },
             sample => self.sample = sample,
         }
-        false
+        Sample::None
     }
 
     /// As of the last sample.

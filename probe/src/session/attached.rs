@@ -114,6 +114,8 @@ struct Part {
     /// When they are to be detached, or attached again.
     change: Option<Instant>,
     closing: Option<JoinHandle<()>>,
+    /// They were not attached for all of the current interval.
+    rested: bool,
     /// Since when they are attached, as far as it was not yet counted.
     since_ns: u64,
     attached_ns: u64,
@@ -152,6 +154,23 @@ impl Attached {
         }
     }
 
+    /// Attaches what rests, for so long at least.
+    pub fn attach_all(
+        &mut self,
+        programs: &mut Programs,
+        time: Duration,
+    ) -> Result<(), ProgramsError> {
+        for part in &mut self.parts {
+            if part.share < 1.0 {
+                if part.links.is_empty() {
+                    part.change(programs)?;
+                }
+                part.change = Some(Instant::now() + time);
+            }
+        }
+        Ok(())
+    }
+
     /// Attaches and detaches what it is time for.
     pub fn step(&mut self, programs: &mut Programs) -> Result<(), ProgramsError> {
         let now = Instant::now();
@@ -177,12 +196,7 @@ impl Attached {
                 .filter_map(|program| costs.iter().find(|(name, _)| name == program))
                 .map(|(_, cost)| cost)
                 .sum::<f64>();
-            // What rests costs nothing now; it would cost what it cost before.
-            if part.share >= 1.0 {
-                part.cost = cost;
-            } else if cost > 0.0 {
-                part.cost = part.cost.max(cost);
-            }
+            part.cost = cost;
         }
         let all: f64 = self.parts.iter().map(|part| part.cost).sum();
         let mut over = all - allowed;
@@ -225,6 +239,7 @@ impl Attached {
     pub fn begin_interval(&mut self) {
         for part in &mut self.parts {
             part.attached_ns = 0;
+            part.rested = part.links.is_empty();
             part.since_ns = usage::now();
         }
     }
@@ -238,6 +253,7 @@ impl Part {
             share: 1.0,
             change: None,
             closing: None,
+            rested: false,
             since_ns: usage::now(),
             attached_ns: 0,
             cost: 0.0,
@@ -245,7 +261,7 @@ impl Part {
     }
 
     fn seen(&self, length_ns: u64) -> f64 {
-        if self.share >= 1.0 {
+        if !self.rested {
             return 1.0;
         }
         let open = match self.links.is_empty() {
@@ -299,6 +315,7 @@ impl Part {
             self.change = (self.share < 1.0).then(|| Instant::now() + AT_A_TIME);
         } else if self.share < 1.0 {
             let links = std::mem::take(&mut self.links);
+            self.rested = true;
             self.closing = std::thread::Builder::new()
                 .name("detach".to_owned())
                 .spawn(move || drop(links))

@@ -24,9 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use tailcut_probe_ebpf::records::{Event, Lost};
+use tailcut_probe_ebpf::records::{Event, Lost, VALID_CALLS, VALID_PROBES};
 
-use self::accounting::Accounting;
+use self::accounting::{Accounting, SAMPLE, Sample};
 use self::attached::Attached;
 use self::calibrating::Calibrating;
 use self::counters::Counters;
@@ -59,6 +59,15 @@ pub enum SessionError {
         pid: u32,
         /// What the kernel says.
         source: io::Error,
+    },
+    /// This process numbers processes otherwise than the kernel's programs do.
+    #[error(
+        "tailcut runs in a pid namespace of its own (a container), where process {pid} has another number than the \
+         kernel's programs see: run it in the host's (`docker run --pid=host`, `nsenter -t 1 -p`)"
+    )]
+    Namespace {
+        /// The number that was asked for.
+        pid: u32,
     },
     /// It cannot be looked at, or is of a kind that cannot be traced.
     #[error(transparent)]
@@ -124,6 +133,9 @@ impl Session {
     pub fn attach(pid: u32, options: Options) -> Result<Session, SessionError> {
         let watched =
             Watched::open(pid).map_err(|source| SessionError::NoProcess { pid, source })?;
+        if !in_first_pid_namespace() {
+            return Err(SessionError::Namespace { pid });
+        }
         let costs = HitCosts::default();
         let survey = survey_with(pid, KernelRules::running(), &costs)?;
         let mut programs = Programs::load(&Settings {
@@ -131,7 +143,10 @@ impl Session {
             follow: options.follow,
             stacks: options.stacks,
             long_running_ns: options.long_running.as_nanos() as u64,
-            lifetime_mask: options.lifetime_fraction.next_power_of_two() - 1,
+            lifetime_mask: options
+                .lifetime_fraction
+                .checked_next_power_of_two()
+                .map_or(u64::MAX, |fraction| fraction - 1),
         })?;
         let serves_sites = |group: Group| group.is_windowed() || group == Group::Pool;
         let user = if options.series.iter().any(serves_sites) {
@@ -148,7 +163,10 @@ impl Session {
         // With the hooks attached: what is forked from now on is seen, what was before is listed.
         if options.follow {
             for process in descendants_of(pid) {
-                programs.add_process(process)?;
+                if let Err(error) = programs.add_process(process) {
+                    left_out.push(format!("process {process} and its like: {error}"));
+                    break;
+                }
             }
         }
         let calibration = Calibrating::start(windows.iter().any(|one| !one.is_empty()));
@@ -191,6 +209,8 @@ impl Session {
             names,
         };
         session.step()?;
+        // Whoever attached may be busy for a while before the first interval is asked for.
+        windows::prefer_this_thread(false);
         Ok(session)
     }
 
@@ -358,7 +378,7 @@ impl Session {
         // What is attached to the old program's files goes first: sites get its numbers, and nobody
         // looks at an open window while the files are read.
         for windows in &mut self.windows {
-            *windows = Windows::new(String::new(), self.pid, self.options.budget, Vec::new());
+            *windows = Windows::new("", VALID_CALLS, self.pid, self.options.budget, Vec::new());
         }
         let costs = match self.calibration.measured() {
             Some(measured) => measured.hits,
@@ -386,9 +406,14 @@ impl Session {
     /// Opens and closes windows.
     fn step(&mut self) -> Result<(), SessionError> {
         self.look_again()?;
-        if self.accounting.step(&self.programs) {
-            let allowed = self.options.budget * self.busy_cpus * 1e9;
-            self.attached.judge(&self.accounting.by_program, allowed);
+        match self.accounting.step(&self.programs) {
+            Sample::None => {}
+            // What rests would cost what it costs while it does not.
+            Sample::Began => self.attached.attach_all(&mut self.programs, SAMPLE)?,
+            Sample::Ended => {
+                let allowed = self.options.budget * self.busy_cpus * 1e9;
+                self.attached.judge(&self.accounting.by_program, allowed);
+            }
         }
         self.attached.step(&mut self.programs)?;
         if let Some(measured) = self.calibration.step() {
@@ -414,6 +439,11 @@ impl Session {
             one.step(user, programs, watched, *busy_cpus)?;
             if worked && let Some(reason) = &one.failed {
                 left_out.push(reason.clone());
+            }
+            if let Some(reason) = one.refused.take()
+                && !left_out.contains(&reason)
+            {
+                left_out.push(reason);
             }
         }
         Ok(())
@@ -597,6 +627,14 @@ impl Session {
     }
 }
 
+/// Whether processes have the same numbers here as in the kernel's programs.
+fn in_first_pid_namespace() -> bool {
+    // `PROC_PID_INIT_INO` in the kernel's `include/linux/proc_ns.h`.
+    const FIRST: &str = "pid:[4026531836]";
+    // Where it cannot be told, nobody has made another.
+    std::fs::read_link("/proc/self/ns/pid").map_or(true, |name| name.as_os_str() == FIRST)
+}
+
 /// Processes that `pid` has forked already, and those that they have.
 fn descendants_of(pid: u32) -> Vec<u32> {
     let all = ProcessTable::here().all().unwrap_or_default();
@@ -637,8 +675,8 @@ fn prepare(
         .into_iter()
         .partition(|planned| planned.group.is_windowed());
     let windows = [
-        Windows::new("allocator calls".to_owned(), pid, options.budget, calls),
-        Windows::new("static probes".to_owned(), pid, options.budget, probes),
+        Windows::new("allocator calls", VALID_CALLS, pid, options.budget, calls),
+        Windows::new("static probes", VALID_PROBES, pid, options.budget, probes),
     ];
     Ok((series, windows))
 }

@@ -15,6 +15,7 @@
 //! while a window is open this thread is one that the scheduler prefers to all ordinary ones
 //! (`SCHED_FIFO`, if it may be); it then does nothing but look, once a millisecond, for microseconds.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ const LOOK: Duration = Duration::from_millis(1);
 pub(crate) struct Windows {
     /// What is attached, in words.
     name: String,
+    valid: u32,
     pid: u32,
     budget: f64,
     sites: Vec<Planned>,
@@ -51,8 +53,10 @@ pub(crate) struct Windows {
     /// Of the current interval.
     seen: Seen,
     finished: Vec<Window>,
-    /// Why the sites cannot be attached.
+    /// Why no site can be attached.
     pub failed: Option<String>,
+    /// Why some sites cannot be attached; told once.
+    pub refused: Option<String>,
 }
 
 enum State {
@@ -99,9 +103,12 @@ impl Seen {
 }
 
 impl Windows {
-    pub fn new(name: String, pid: u32, budget: f64, sites: Vec<Planned>) -> Windows {
+    /// `valid` is the number under which the programs know since when these sites are attached.
+    pub fn new(name: &str, valid: u32, pid: u32, budget: f64, sites: Vec<Planned>) -> Windows {
         Windows {
-            name,
+            name: name.to_owned(),
+            valid,
+            refused: None,
             pid,
             budget,
             hits: vec![0; sites.len()],
@@ -153,7 +160,7 @@ impl Windows {
     pub fn step(
         &mut self,
         user: &UserPrograms,
-        programs: &Programs,
+        programs: &mut Programs,
         target: &Watched,
         cpus: f64,
     ) -> Result<(), ProgramsError> {
@@ -161,7 +168,12 @@ impl Windows {
             return Ok(());
         }
         match &self.state {
-            State::Closed { until } if Instant::now() >= *until => self.open(user, target),
+            State::Closed { until } if Instant::now() >= *until => {
+                self.join_closing();
+                // What began before belongs to another window: its end was not seen.
+                programs.set_valid_since(self.valid, usage::now())?;
+                self.open(user, target);
+            }
             State::Closed { .. } => {}
             State::Open { .. } => {
                 self.count(programs)?;
@@ -172,7 +184,6 @@ impl Windows {
     }
 
     fn open(&mut self, user: &UserPrograms, target: &Watched) {
-        self.join_closing();
         prefer_this_thread(true);
         let since_ns = usage::now();
         match self.attach(user) {
@@ -201,7 +212,7 @@ impl Windows {
         }
     }
 
-    fn attach(&self, user: &UserPrograms) -> Result<Vec<OwnedFd>, UserProbesError> {
+    fn attach(&mut self, user: &UserPrograms) -> Result<Vec<OwnedFd>, UserProbesError> {
         let mut together: BTreeMap<(usize, &PathBuf), Vec<SiteAt>> = BTreeMap::new();
         for planned in &self.sites {
             // Returns first: a call that begins while sites are being attached has its end seen.
@@ -225,10 +236,22 @@ impl Windows {
             UserProgram::CallEnter,
         ];
         let mut links = Vec::new();
+        let mut refused = None;
         for ((program, path), sites) in together {
-            links.extend(user.attach(PROGRAMS[program], path, &sites, self.pid)?);
+            match user.attach(PROGRAMS[program], path, &sites, self.pid) {
+                Ok(more) => links.extend(more),
+                // One file that cannot be probed does not hide the others.
+                Err(error) => refused = Some(error),
+            }
         }
-        Ok(links)
+        match refused {
+            Some(error) if links.is_empty() => Err(error),
+            Some(error) => {
+                self.refused = Some(error.to_string());
+                Ok(links)
+            }
+            None => Ok(links),
+        }
     }
 
     /// Hits so far were another program's, whose sites had the same numbers.
@@ -416,8 +439,17 @@ impl Drop for Windows {
 }
 
 /// Asks the scheduler to run this thread before all ordinary ones, or no longer. Threads that it
-/// starts meanwhile are preferred, too. Without the privilege nothing changes.
-fn prefer_this_thread(prefer: bool) {
+/// starts meanwhile are preferred, too. Without the privilege nothing changes; and a thread that
+/// somebody has put into another class stays there.
+pub(super) fn prefer_this_thread(prefer: bool) {
+    thread_local! {
+        static PREFERRED: Cell<bool> = const { Cell::new(false) };
+    }
+    // SAFETY: the call takes an integer; 0 is the calling thread.
+    let is_ordinary = unsafe { libc::sched_getscheduler(0) } == libc::SCHED_OTHER;
+    if prefer == PREFERRED.get() || (prefer && !is_ordinary) {
+        return;
+    }
     let (policy, priority) = if prefer {
         (libc::SCHED_FIFO, 1)
     } else {
@@ -427,5 +459,6 @@ fn prefer_this_thread(prefer: bool) {
         sched_priority: priority,
     };
     // SAFETY: the call reads the parameters, which outlive it; 0 is the calling thread.
-    unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    let failed = unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) };
+    PREFERRED.set(prefer && failed == 0);
 }
