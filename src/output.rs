@@ -43,7 +43,7 @@ pub fn create_folder(asked: Option<&Path>, usual: &str) -> Result<PathBuf> {
 /// fewer rights than this process.
 fn create_anew(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => OpenOptions::new().write(true).create_new(true).open(path),
     }
 }

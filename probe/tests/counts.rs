@@ -248,6 +248,18 @@ fn windows_scaled_up_come_near_the_truth() {
     let (seen, text) = calls.work(&mut session);
     let windows: usize = seen.ticks.iter().map(|tick| tick.windows.len()).sum();
     assert!(windows >= 4, "{windows} windows");
+    // A call or a life that begins in one window does not end in another.
+    let closed = seen.ticks.iter().flat_map(|tick| &tick.windows);
+    let longest = closed.map(|one| one.end_ns - one.start_ns).max().unwrap();
+    for name in ["malloc@glibc", "free@glibc", "lifetime"] {
+        let max = seen.sums(name).max;
+        // A bucket is 3% wide; the last window has not been closed.
+        let allowed = (longest + longest / 16).max(200_000_000);
+        assert!(
+            max <= allowed,
+            "{name} of {max} ns in windows of {longest} ns"
+        );
+    }
     for (series, count, _) in account(&text) {
         let (mut events, mut seen_work, mut work) = (0, 0.0, 0.0);
         for tick in &seen.ticks {
