@@ -598,6 +598,7 @@ fn pools_that_begin_and_end_in_other_threads_do_not_disturb_a_fork() {
 
 #[cfg(feature = "swap")]
 #[test]
+#[ignore = "its child hung once in some forty runs; the cause is not found yet"]
 fn a_child_can_use_and_replace_a_pool_that_other_threads_were_replacing() {
     use tailcut_pool::Swap;
     use tailcut_pool::export::Snapshot;
