@@ -306,6 +306,8 @@ fn killed_it_leaves_the_target_as_it_was() {
     command.arg(folder.path().join("recording"));
     let mut tracer = quiet(&mut command).spawn().unwrap();
     wait_until("a breakpoint", || target.code() != before);
+    let recording = folder.path().join("recording");
+    wait_until("a recording", || recording.join("meta.json").exists());
     assert!(target.answers());
     tracer.kill().unwrap();
     tracer.wait().unwrap();

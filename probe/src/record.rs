@@ -20,6 +20,9 @@ const MOST_PAUSES: u64 = 500_000;
 /// Windows that one recording lists; more are counted as dropped.
 const MOST_WINDOWS: usize = 20_000;
 
+/// Ticks from one replacing of `probe.json` to the next.
+const TICKS_BETWEEN_UPDATES: u64 = 10;
+
 /// What a recording says about itself that a session does not know.
 #[derive(Debug, Clone, Default)]
 pub struct About {
@@ -47,6 +50,7 @@ pub struct Recorder {
     seen: BTreeMap<String, Seen>,
     lost: BTreeMap<&'static str, u64>,
     pauses: u64,
+    ticks: u64,
     reference_ns: u64,
 }
 
@@ -104,6 +108,7 @@ impl Recorder {
             seen: BTreeMap::new(),
             lost: BTreeMap::new(),
             pauses: 0,
+            ticks: 0,
             reference_ns: 0,
         })
     }
@@ -155,7 +160,14 @@ impl Recorder {
             }
         }
         self.account(tick);
-        self.writer.update(&self.meta)
+        // A flush to the device is work for the kernel, on the target's CPUs too: the sums may be
+        // some seconds old in a recording that was cut off, its intervals and pauses are not.
+        let is_due = self.ticks.is_multiple_of(TICKS_BETWEEN_UPDATES);
+        self.ticks += 1;
+        if is_due {
+            self.writer.update(&self.meta)?;
+        }
+        Ok(())
     }
 
     fn sum_up(&mut self, tick: &SeriesTick, interval: &Tick) {

@@ -2,7 +2,7 @@
 //!
 //! The kernel accounts the run time of programs only while somebody wants it, and reads the clock
 //! twice for each run then, which takes as long as a short program. So it is asked for a fifth of a
-//! second in each ten, and its answer stands for the time between.
+//! second in each ten (more often in the first seconds), and its answer stands for the time between.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -13,6 +13,8 @@ use aya::sys::{Stats, enable_stats};
 use crate::programs::Programs;
 
 pub(crate) const SAMPLE: Duration = Duration::from_millis(200);
+/// From the first sample to the second; from then on twice as long each time.
+const FIRST_BETWEEN: Duration = Duration::from_millis(800);
 const BETWEEN: Duration = Duration::from_secs(10);
 
 /// Runs of programs per second.
@@ -24,6 +26,7 @@ pub(crate) struct Rates {
 pub(crate) struct Accounting {
     sample: Option<UnderWay>,
     next: Instant,
+    between: Duration,
     rates: Rates,
     /// Nanoseconds that each program cost in a second.
     pub by_program: Vec<(String, f64)>,
@@ -56,6 +59,7 @@ impl Accounting {
         Accounting {
             sample: None,
             next: Instant::now(),
+            between: FIRST_BETWEEN,
             rates: Rates::default(),
             by_program: Vec::new(),
             // Until it is measured: two readings of the clock.
@@ -86,7 +90,8 @@ impl Accounting {
                     self.by_program.push((name.to_owned(), own));
                 }
                 drop(kernel);
-                self.next = now + BETWEEN;
+                self.next = now + self.between;
+                self.between = (self.between * 2).min(BETWEEN);
                 return Sample::Ended;
             }
             None if now >= self.next && !self.refused => match enable_stats(Stats::RunTime) {

@@ -22,6 +22,8 @@ use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use tailcut_probe_ebpf::records::VALID_PROBES;
+
 use super::usage::{self, Watched};
 use super::user_sites::Planned;
 use crate::binary::sites::{HitCost, HitCosts};
@@ -35,6 +37,9 @@ const MOST_HITS: u64 = 4_000;
 const LONGEST: Duration = Duration::from_millis(100);
 /// Between two windows, even if the budget would allow another.
 const SHORTEST_REST: Duration = Duration::from_millis(150);
+/// The same for static probes, whose default is to be attached: whoever did not ask for them should
+/// not see their windows in a latency.
+const SHORTEST_REST_OF_PROBES: Duration = Duration::from_secs(10);
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// How often an open window is looked at.
 const LOOK: Duration = Duration::from_millis(1);
@@ -306,7 +311,7 @@ impl Windows {
         }
         let rest = Duration::from_nanos((*traps_ns as f64 / (self.budget * cpus)) as u64);
         let why = if over_hits { "hits" } else { "time" };
-        self.close(why, rest.clamp(SHORTEST_REST, LONGEST_REST), target);
+        self.close(why, rest.clamp(self.shortest_rest(), LONGEST_REST), target);
     }
 
     /// Who takes an interval may be away for long (files are written, names are looked for): a window
@@ -327,7 +332,19 @@ impl Windows {
             return;
         }
         let rest = Duration::from_nanos((*traps_ns as f64 / (self.budget * cpus)) as u64);
-        self.close("time", rest.clamp(SHORTEST_REST, LONGEST_REST), target);
+        self.close(
+            "time",
+            rest.clamp(self.shortest_rest(), LONGEST_REST),
+            target,
+        );
+    }
+
+    fn shortest_rest(&self) -> Duration {
+        if self.valid == VALID_PROBES {
+            SHORTEST_REST_OF_PROBES
+        } else {
+            SHORTEST_REST
+        }
     }
 
     fn close(&mut self, why: &'static str, rest: Duration, target: &Watched) {
@@ -410,7 +427,7 @@ impl Windows {
                 over
             };
             if over {
-                self.close("cost", SHORTEST_REST, target);
+                self.close("cost", self.shortest_rest(), target);
             }
         }
         let seen = self.seen;
