@@ -222,7 +222,7 @@ fn calls_that_change_the_memory_map_are_counted_exactly() {
     }
     let _alone = alone();
     let mut calls = Calls::start(&["system", "2000", "100"], None);
-    let mut session = session_of(calls.talker.pid(), "syscalls", 0.01);
+    let mut session = session_of(calls.talker.pid(), "syscalls", WITHOUT_LIMIT);
     let (seen, text) = calls.work(&mut session);
     for (series, count, bytes) in account(&text) {
         let (events, of_bytes) = counted(&seen, series);
