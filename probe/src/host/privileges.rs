@@ -1,7 +1,7 @@
 //! Which capabilities this process has, which ones tracing takes, and giving them up.
 //!
 //! Root is not needed. What each capability is for, found out by running as an unprivileged user
-//! with all but one of them:
+//! with some of them left out (that file reading needs the last was not shown):
 //!
 //! | capability | without it |
 //! |---|---|

@@ -5,7 +5,7 @@
 //! makes for a global allocator.
 //!
 //! **Slow paths** are internal functions whose names differ between versions and exist only where
-//! the file kept its symbols: read from the sources of jemalloc 4.0 to 5.3, mimalloc 1.6 to 2.2,
+//! the file kept its symbols: as known of jemalloc (not checked against each version's source) 4.0 to 5.3, mimalloc 1.6 to 2.2,
 //! gperftools 2.7 to 2.16 and glibc 2.26 to 2.42. One that is not found is not missed.
 //!
 //! Cost: a name takes one look-up in a hash table, and most of them none (by their first bytes).

@@ -17,7 +17,7 @@
 //! | `jmp` and `call` through memory or a register | 16,000 to 18,000 | single-stepped |
 //! | anything with a `lock`, `cs`, `ss`, `ds` or `es` prefix (a `nop` of 10 bytes, `notrack`) | | refused |
 //!
-//! Kernels before 6.18 single-step every `nop` longer than one byte but `66 90`; before 5.1 also `push`.
+//! Not tried here, by what is known of them: kernels before 6.18 single-step every `nop` longer than one byte but `66 90`; before 5.1 also `push`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
