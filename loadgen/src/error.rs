@@ -1,6 +1,8 @@
 //! Everything that can keep a run from starting or from ending well.
 
+use crate::network::NetworkError;
 use crate::quantity::Bytes;
+use crate::scenario::ScenarioError;
 use tailcut_report::recording::RecordingError;
 
 /// Why there was no run, or none that could be completed. Found before a run starts wherever it
@@ -72,6 +74,12 @@ pub enum LoadError {
         /// What it said.
         message: String,
     },
+    /// A server could not be loaded.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// A scenario that cannot be run as it is.
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
     /// The recording could not be made or ended.
     #[error(transparent)]
     Recording(#[from] RecordingError),

@@ -13,6 +13,7 @@ pub mod generate;
 pub mod heap;
 pub mod pooled;
 pub mod preshaped;
+pub mod reply;
 pub mod rules;
 pub mod service;
 pub mod store;

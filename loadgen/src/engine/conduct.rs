@@ -308,6 +308,7 @@ impl<'a> Watch<'a> {
             due: self.schedule.due_before(now.min(self.timeline.end)),
             rate: completed / now.saturating_sub(before.at).as_secs_f64().max(1e-9),
             response: recorder.recent(),
+            failed: 0,
             steal: sample.steal.saturating_sub(before.steal),
             run_queue_wait: sample.run_queue_wait.saturating_sub(before.run_queue_wait),
         })

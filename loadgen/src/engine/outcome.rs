@@ -13,6 +13,7 @@ use crate::error::LoadError;
 use crate::host;
 use crate::plan::RunPlan;
 use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tailcut_pool::Path;
 use tailcut_report::recording::{ClockPair, Load, Meta, RunResult, SCHEMA, Stalls, State};
@@ -28,6 +29,8 @@ pub struct RunOutcome {
     pub response: Histogram<u64>,
     /// Service time over the whole run.
     pub service: Histogram<u64>,
+    /// The other series of a run over the network, by their tag in the recording.
+    pub series: BTreeMap<&'static str, Histogram<u64>>,
     /// How far the time stamp counter went from the kernel's clock, where it was the clock.
     pub drift: Option<Drift>,
     /// Why the time stamp counter was not the clock, where it was not.
@@ -81,6 +84,9 @@ pub(crate) fn meta_before(
             clock_source: facts.name.to_owned(),
             clock_cost_ns: facts.cost_ns,
             pool_path,
+            seed: plan.seed,
+            warmup_rule: format!("{}, fixed", plan.warmup),
+            ..Load::default()
         },
         result: None,
         allocations: plan.allocations.clone(),
@@ -154,10 +160,19 @@ pub(crate) fn conclude(
         meta: meta.clone(),
         response: whole.response,
         service: whole.service,
+        series: BTreeMap::new(),
         drift,
         counter_refused,
         swaps_missed: totals.counts.swaps_missed,
     })
+}
+
+/// Refusals, as a kind of error.
+fn refused(count: u64) -> BTreeMap<String, u64> {
+    (count > 0)
+        .then(|| ("refused".to_owned(), count))
+        .into_iter()
+        .collect()
 }
 
 fn flatten(
@@ -241,5 +256,7 @@ fn result(
             minor_faults: usage.minor_faults,
         },
         slow_dropped: counts.slow_displaced,
+        errors: refused(counts.refused),
+        ..RunResult::default()
     }
 }

@@ -62,6 +62,8 @@ pub struct LiveSecond {
     pub rate: f64,
     /// Response times of the seconds recorded since the last report; nothing when none was.
     pub response: Option<LivePercentiles>,
+    /// Requests that failed so far, refusals among them.
+    pub failed: u64,
     /// Time stolen from the workers' processors since the last report.
     pub steal: Nanos,
     /// Time that workers waited for their processors since the last report.

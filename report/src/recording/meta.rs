@@ -3,6 +3,8 @@
 //! Fields that a reader does not know are ignored, and those that a file lacks take their default,
 //! so that a field can be added without a new [`SCHEMA`]. A change of meaning needs a new one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// Version of the format written by this crate, and the newest that it reads.
@@ -129,6 +131,27 @@ pub struct Load {
     pub clock_cost_ns: f64,
     /// The pool's path: `rseq` or `portable`; absent when no pool was in use.
     pub pool_path: Option<String>,
+    /// What was loaded: `tcp://127.0.0.1:7000`; empty for a service within the process.
+    pub target: String,
+    /// Connections of all workers together; 0 within the process.
+    pub connections: u32,
+    /// Requests that a connection carries at the same time; 0 within the process.
+    pub pipeline: u32,
+    /// From when on an unanswered request is given up, in nanoseconds; 0 within the process.
+    pub timeout_ns: u64,
+    /// What everything random was drawn from; equal seeds and settings mean equal schedules.
+    pub seed: u64,
+    /// How the end of the warm-up was decided: `1 s, fixed`, `auto: stationary after 3 s`.
+    pub warmup_rule: String,
+    /// Whether requests waited for answers instead of following a schedule: latencies then suffer
+    /// coordinated omission.
+    pub closed_loop: bool,
+    /// Which part of a load made by several machines this is, from 0; absent when it is all.
+    pub shard_index: Option<u32>,
+    /// How many parts there are.
+    pub shard_of: Option<u32>,
+    /// The service level objectives, as they were written: `p99.9<1ms,errors<0.05%`.
+    pub slo: Option<String>,
 }
 
 /// What came of a run.
@@ -161,6 +184,50 @@ pub struct RunResult {
     pub stalls: Stalls,
     /// Slow requests that were not kept, because their number is bounded.
     pub slow_dropped: u64,
+    /// Requests that failed, by kind: `timeout`, `reset`, `status 503`. Refused ones ([`RunResult::rejected`])
+    /// are among them.
+    pub errors: BTreeMap<String, u64>,
+    /// Of the unserved ones, those that could not even be sent.
+    pub unsent: u64,
+    /// Connections that were opened during the recorded part because others were lost or closed.
+    pub reconnects: u64,
+    /// How late the generator itself was, beside what the target made it wait; absent within the process.
+    pub generator: Option<Generator>,
+    /// Each objective and whether it held; empty when there was none.
+    pub objectives: Vec<ObjectiveResult>,
+}
+
+/// The generator's own part in the figures.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Generator {
+    /// Share of its workers' time in which they were not idle, 0 to 1.
+    pub busy: f64,
+    /// Lateness of sends that the target was not to blame for: from the later of intended start and a free
+    /// place on a connection, to the send. Median, in nanoseconds.
+    pub lateness_p50_ns: u64,
+    /// Its 99.9th percentile.
+    pub lateness_p999_ns: u64,
+    /// The largest.
+    pub lateness_max_ns: u64,
+    /// Sends that waited because no connection had a free place: the target's part.
+    pub waited_for_place: u64,
+    /// Who was the bottleneck: `generator`, `target`, `machine` or `none`.
+    pub bottleneck: String,
+    /// Why so, in one sentence with figures.
+    pub reason: String,
+}
+
+/// One service level objective, and what came of it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ObjectiveResult {
+    /// As it was written: `p99.9<1ms`.
+    pub objective: String,
+    /// What was measured: nanoseconds, a share, or requests per second.
+    pub measured: f64,
+    /// Whether it held.
+    pub held: bool,
 }
 
 /// Time that the machine, not the service, took away from the workers.

@@ -5,12 +5,14 @@
 //! | `meta.json` | what ran, where, and how it ended | replaced as a whole (temporary file, then rename) |
 //! | `latency.hlog` | HdrHistogram interval log, V2 compressed, one line per interval and series | appended |
 //! | `slow.jsonl` | some of the slowest requests, one JSON object a line | appended |
+//! | `marks.jsonl` | what happened beside the requests (faults on purpose), one JSON object a line; absent when nothing did | appended |
+//! | `resources.jsonl` | the target's use of resources, sampled; absent when nobody's was | appended |
 //! | `probe.json` | what was traced, at what cost, and what is missing | replaced as a whole |
 //! | `pauses.hlog` | as `latency.hlog`, with the probe's series | appended |
 //! | `pauses.jsonl` | single pauses over a threshold, one JSON object a line | appended |
 //! | `stacks.json` | the call stacks that these point to | replaced as a whole |
 //!
-//! The first three are a load generator's ([`Writer`]), the others a probe's ([`PauseWriter`]).
+//! The first five are a load generator's ([`Writer`]), the others a probe's ([`PauseWriter`]).
 //! Both may write into one folder at the same time, in any order, without knowing of each other; a
 //! probe alone writes `meta.json` as well.
 //!
@@ -33,6 +35,7 @@ mod appender;
 mod error;
 mod hlog;
 mod lines;
+mod mark;
 mod meta;
 mod pause;
 mod pause_reader;
@@ -48,7 +51,11 @@ mod writer;
 pub use error::RecordingError;
 pub use hlog::{Interval, merged};
 pub(crate) use hlog::{add, empty};
-pub use meta::{Allocations, ClockPair, Host, Load, Meta, RunResult, SCHEMA, Stalls, State};
+pub use mark::{Mark, ResourceSample};
+pub use meta::{
+    Allocations, ClockPair, Generator, Host, Load, Meta, ObjectiveResult, RunResult, SCHEMA,
+    Stalls, State,
+};
 pub use pause::Pause;
 pub use pause_reader::{PauseIntervals, PauseList, PauseReader, Pauses};
 pub use pause_writer::PauseWriter;
@@ -66,12 +73,28 @@ pub const RESPONSE: &str = "response";
 /// Tag of the series that measures from the service's start on a request to its end.
 pub const SERVICE: &str = "service";
 
+/// Tag of the series that measures from a request's send to the first byte of its answer.
+pub const FIRST_BYTE: &str = "first_byte";
+
+/// Tag of the series that measures how long connections took to be made, TLS included.
+pub const CONNECT: &str = "connect";
+
+/// Tag of the series that measures how late the generator itself sent ([`Generator::lateness_p50_ns`]).
+pub const SEND_LATENESS: &str = "send_lateness";
+
+/// Tag of the series that counts, at each send, the requests under way on that connection: no time.
+pub const QUEUE_DEPTH: &str = "queue_depth";
+
 /// Name of the file that says what ran; a folder that holds one is a recording.
 pub(crate) const META_FILE: &str = "meta.json";
 /// Name of the interval log.
 pub(crate) const LATENCY_FILE: &str = "latency.hlog";
 /// Name of the list of slow requests.
 pub(crate) const SLOW_FILE: &str = "slow.jsonl";
+/// Name of the list of marks.
+pub(crate) const MARK_FILE: &str = "marks.jsonl";
+/// Name of the list of resource samples.
+pub(crate) const RESOURCE_FILE: &str = "resources.jsonl";
 /// Name of the probe's own metadata.
 const PROBE_FILE: &str = "probe.json";
 /// Name of the interval log of the probe's series.

@@ -5,12 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
+use serde::Serialize;
 
 use super::appender::Appender;
 use super::whole_file::{Layout, TEMPORARY, replace_json};
 use super::{
-    ClockPair, LATENCY_FILE, META_FILE, Meta, PAUSE_LIST_FILE, PAUSE_LOG_FILE, PROBE_FILE,
-    RecordingError, SLOW_FILE, STACK_FILE, SlowRequest, hlog,
+    ClockPair, LATENCY_FILE, MARK_FILE, META_FILE, Mark, Meta, PAUSE_LIST_FILE, PAUSE_LOG_FILE,
+    PROBE_FILE, RESOURCE_FILE, RecordingError, ResourceSample, SLOW_FILE, STACK_FILE, SlowRequest,
+    hlog,
 };
 
 /// What a probe may have put into the folder first.
@@ -26,6 +28,8 @@ pub struct Writer {
     clock: ClockPair,
     latency: Appender,
     slow: Appender,
+    marks: Option<Appender>,
+    resources: Option<Appender>,
     encoder: hlog::Encoder,
     lines: Vec<u8>,
 }
@@ -56,6 +60,8 @@ impl Writer {
             clock: meta.clock,
             latency,
             slow,
+            marks: None,
+            resources: None,
             encoder: hlog::Encoder::default(),
             lines: Vec::new(),
         })
@@ -100,16 +106,30 @@ impl Writer {
     /// # Errors
     /// [`RecordingError::Io`] when the file cannot take them, in which case none of them stays.
     pub fn slow(&mut self, requests: &[SlowRequest]) -> Result<(), RecordingError> {
-        if requests.is_empty() {
-            return Ok(());
-        }
-        self.lines.clear();
-        for request in requests {
-            serde_json::to_writer(&mut self.lines, request)
-                .map_err(|cause| RecordingError::io("encode", &self.slow.path)(cause.into()))?;
-            self.lines.push(b'\n');
-        }
-        self.slow.append(&self.lines)
+        append_lines(&mut self.slow, &mut self.lines, requests)
+    }
+
+    /// Appends marks; they are in the file when this returns. None is a no-op.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`] when the file cannot take them, in which case none of them stays.
+    pub fn marks(&mut self, marks: &[Mark]) -> Result<(), RecordingError> {
+        let file = opened(&mut self.marks, &self.dir, MARK_FILE, marks.is_empty())?;
+        file.map_or(Ok(()), |file| append_lines(file, &mut self.lines, marks))
+    }
+
+    /// Appends samples of the target's resources; they are in the file when this returns.
+    ///
+    /// # Errors
+    /// As [`Writer::marks`].
+    pub fn resources(&mut self, samples: &[ResourceSample]) -> Result<(), RecordingError> {
+        let file = opened(
+            &mut self.resources,
+            &self.dir,
+            RESOURCE_FILE,
+            samples.is_empty(),
+        )?;
+        file.map_or(Ok(()), |file| append_lines(file, &mut self.lines, samples))
     }
 
     /// Replaces `meta.json` as a whole: a reader sees the old one or the new one.
@@ -137,8 +157,45 @@ impl Writer {
     pub fn finish(mut self, meta: &Meta) -> Result<(), RecordingError> {
         self.latency.sync()?;
         self.slow.sync()?;
+        for file in [&self.marks, &self.resources] {
+            file.as_ref().map_or(Ok(()), Appender::sync)?;
+        }
         self.update_meta(meta)
     }
+}
+
+/// The file, made when the first line comes; nothing if there is none to come.
+fn opened<'f>(
+    file: &'f mut Option<Appender>,
+    dir: &Path,
+    name: &str,
+    nothing_to_write: bool,
+) -> Result<Option<&'f mut Appender>, RecordingError> {
+    if nothing_to_write {
+        return Ok(None);
+    }
+    if file.is_none() {
+        *file = Some(Appender::create(dir.join(name))?);
+    }
+    Ok(file.as_mut())
+}
+
+/// Appends one JSON object a line, all in one write. None is a no-op.
+fn append_lines<T: Serialize>(
+    file: &mut Appender,
+    lines: &mut Vec<u8>,
+    items: &[T],
+) -> Result<(), RecordingError> {
+    if items.is_empty() {
+        return Ok(());
+    }
+    lines.clear();
+    for item in items {
+        serde_json::to_writer(&mut *lines, item)
+            .map_err(|cause| RecordingError::io("encode", &file.path)(cause.into()))?;
+        lines.push(b'\n');
+    }
+    file.append(lines)
 }
 
 /// Creates a folder, or accepts an empty one; files of the names `allowed` may be in it.

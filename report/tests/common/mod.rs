@@ -155,6 +155,7 @@ pub fn meta(profile: &Profile, run: u32, sequence: u32, seconds: u64) -> Meta {
             clock_source: "tsc".to_owned(),
             clock_cost_ns: 9.4,
             pool_path: (profile.variant == "pool").then(|| "rseq".to_owned()),
+            ..Load::default()
         },
         result: Some(RunResult {
             offered,
@@ -186,6 +187,7 @@ pub fn meta(profile: &Profile, run: u32, sequence: u32, seconds: u64) -> Meta {
                 minor_faults: 4_210,
             },
             slow_dropped: 18_204,
+            ..RunResult::default()
         }),
         allocations: Some(Allocations {
             requests: 1_200_000,
