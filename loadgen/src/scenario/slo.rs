@@ -261,8 +261,9 @@ fn measure(text: &str) -> Option<Measure> {
     let plain = number
         .bytes()
         .all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let percent: f64 = number.parse().ok().filter(|_| plain)?;
-    (percent > 0.0 && percent < 100.0).then_some(Measure::Response(percent / 100.0))
+    // Shifted in decimal: 99.9 / 100.0 is more than 0.999, and would be the next request's value.
+    let quantile: f64 = format!("{number}e-2").parse().ok().filter(|_| plain)?;
+    (quantile > 0.0 && quantile < 1.0).then_some(Measure::Response(quantile))
 }
 
 #[allow(clippy::cast_precision_loss)] // at most 30 days of nanoseconds
