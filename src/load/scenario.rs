@@ -217,3 +217,6 @@ impl ScenarioArguments {
 fn fault(text: &str) -> Result<Fault, String> {
     text.parse::<Fault>().map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
