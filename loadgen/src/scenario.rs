@@ -1,7 +1,7 @@
 //! A scenario: one load run, wholly decided before it starts, whatever it loads.
 //!
 //! Flags and a TOML file say the same things ([`settings`]); both become a [`Scenario`], which
-//! [`Scenario::check`] finds runnable, and [`run`] runs: in this process, by the engine of [`crate::engine`], or
+//! [`Scenario::check`] finds runnable, and [`run`] runs: in this process, by the engine of [`crate::run`], or
 //! against a server, by [`crate::network`]. Searches, sweeps and comparisons are made of scenarios.
 
 pub mod arrivals;
@@ -173,6 +173,6 @@ pub struct Scenario {
     pub watched: Watched,
     /// The schedule begins at this instant of the wall clock, in nanoseconds since 1970 [at once].
     pub start_at_unix_ns: Option<u64>,
-    /// Which part of the load this process makes [all].
+    /// Which part of the load this process makes [all of it].
     pub shard: Option<Shard>,
 }

@@ -22,7 +22,7 @@ pub use scenario::ScenarioArguments;
 
 const EXAMPLES: &str = "\
 Examples:
-  tailcut load run --target http://127.0.0.1:8080/ --rate 10k --duration 30s --slo 'p99.9<5ms,errors<0.1%'
+  tailcut load run --target http://127.0.0.1:8080/ --rate 10k --slo 'p99.9<5ms,errors<0.1%'
   tailcut load run examples/scenarios/http-nginx.toml
 
 Every command has its own --help, with examples and exit status.";
@@ -44,7 +44,7 @@ pub struct LoadArguments {
 #[derive(Debug, Subcommand)]
 enum LoadCommand {
     /// Runs a scenario once: a file, flags, or flags over a file.
-    Run(run::RunArguments),
+    Run(Box<run::RunArguments>),
 }
 
 /// Does it.

@@ -20,19 +20,21 @@ use crate::output;
 const EXAMPLES: &str = "\
 Examples:
   tailcut load run --target http://127.0.0.1:8080/ --rate 10k --duration 30s
-  tailcut load run orders.toml --rate 400k --slo 'p99.9<1ms,errors<0.05%'   flags go over the file
-  tailcut load run --target in-process:pool --rate 2.4M                     no network: the service itself
-  tailcut load run --target tcp://127.0.0.1:7000 --closed --connections 4   a server's ceiling, not its latency
-  tailcut load run orders.toml --fault freeze@3s+1400ms                     the target stands still in between
-  tailcut load run orders.toml --print-scenario > decided.toml              what would run, every setting decided
+  tailcut load run orders.toml --rate 400k                  flags go over the file
+  tailcut load run orders.toml --slo 'p99.9<1ms,errors<0.05%'
+  tailcut load run -t in-process:pool --rate 2.4M           no network: the service itself
+  tailcut load run -t tcp://127.0.0.1:7000 --closed         a server's ceiling, not its latency
+  tailcut load run orders.toml --fault freeze@3s+1400ms     the target stands still in between
+  tailcut load run orders.toml --print-scenario             what would run, everything decided
   tailcut load run orders.toml --json | jq .latency_ns.response
 
-Response time counts from the instant at which a request was due. What could not be sent is counted as such.
-Percentiles that fewer than one request lies beyond are left out: they would be the maximum.
+Response time counts from the instant at which a request was due. What could not be sent counts,
+too. Percentiles that less than one request lies beyond are left out: they would be the maximum.
 
-Exit status: 0 done; 1 failed; 2 bad arguments or a bad scenario; 3 an objective of --slo is broken; 4 the
-schedule was missed; 130 interrupted (what was recorded is kept, marked partial). 4 goes before 3: a run that
-missed its schedule is no run at that rate, and its latencies are lower bounds.";
+Exit status: 0 done; 1 failed; 2 bad arguments or a bad scenario; 3 an objective of --slo is
+broken; 4 the schedule was missed; 130 interrupted (what was recorded is kept, marked partial).
+4 goes before 3: a run that missed its schedule is no run at that rate, and its
+latencies are lower bounds.";
 
 /// `tailcut load run`.
 #[derive(Debug, Args)]

@@ -100,7 +100,9 @@ pub struct RequestArguments {
     /// HTTP, WebSocket, gRPC: a further header. Can be given several times.
     #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = read::<Header>)]
     pub header: Vec<Header>,
-    /// HTTP: the body; WebSocket: the message; gRPC: the message as JSON. {n} stands for the request's number.
+    // clap makes a new line of the placeholder itself, so help can only describe it.
+    /// HTTP: the body; WebSocket: the message; gRPC: the message as JSON. An n in braces stands for the request's
+    /// number.
     #[arg(short, long, value_name = "TEXT", conflicts_with = "body_file")]
     pub body: Option<String>,
     /// The same from a file.
@@ -113,7 +115,8 @@ pub struct RequestArguments {
     /// asked by reflection].
     #[arg(long, value_name = "FILE")]
     pub descriptor_set: Option<PathBuf>,
-    /// Redis: the command, split at blanks; {n} stands for the request's number [default: SET key:{n} xxx].
+    /// Redis: the command, split at blanks; an n in braces stands for the request's number [default: SET, on keys
+    /// that differ].
     #[arg(long, value_name = "COMMAND")]
     pub command: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! What somebody has decided about a run so far: a file, flags, or one over the other.
 //!
 //! Every setting may be absent. [`Settings::over`] lays flags over a file, key by key;
-//! [`Settings::resolve`] fills in what nobody decided, reads the files that are named, and makes the [`Scenario`].
+//! [`Settings::resolve`] fills in what nobody decided, reads the files that are named, and makes the [`Scenario`](super::Scenario).
 //! The same type is the layout of a scenario file (see [`super::file`]), so a key, a flag and a field cannot part
 //! ways.
 
@@ -23,37 +23,37 @@ use crate::quantity::Rate;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "a scenario")]
 pub struct Settings {
-    /// What recording and report call the run [the file's name, or the target].
+    /// What recording and report call the run; default: the file's name, or the target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Length of the recorded part [10 s].
+    /// Length of the recorded part; default: 10 s.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub duration: Option<Nanos>,
-    /// What comes before it, and is not recorded [auto, at most 30 s].
+    /// What comes before it, and is not recorded; default: auto, at most 30 s.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub warmup: Option<WarmUp>,
-    /// Threads that make the load [see [`Settings::resolve`]].
+    /// Threads that make the load; default: see [`Settings::resolve`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
-    /// Connections of all workers together [16].
+    /// Connections of all workers together; default: 16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,
-    /// Requests that a connection carries at the same time [1; with tcp and udp 64, h2 and grpc 32].
+    /// Requests that a connection carries at the same time; default: 1; with tcp and udp 64, h2 and grpc 32.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pipeline: Option<u32>,
-    /// From when on an unanswered request is given up [5 s].
+    /// From when on an unanswered request is given up; default: 5 s.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Nanos>,
-    /// Of everything drawn at random [1].
+    /// Of everything drawn at random; default: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// Whose resources are sampled along [the listener].
+    /// Whose resources are sampled along; default: the listener.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub watch: Option<Watched>,
-    /// When the schedule begins [at once].
+    /// When the schedule begins; default: at once.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub start_at: Option<WallInstant>,
-    /// Which part of the load this process makes [all].
+    /// Which part of the load this process makes; default: all.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub shard: Option<Shard>,
     /// What is loaded.
@@ -90,10 +90,10 @@ pub struct TargetSettings {
     /// The service.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub in_process: Option<Service>,
-    /// Who does what within the process [inline].
+    /// Who does what within the process; default: inline.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub form: Option<Form>,
-    /// Live orders that are settled at once [120,000].
+    /// Live orders that are settled at once; default: 120,000.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub window: Option<u64>,
 }
@@ -109,13 +109,13 @@ pub struct PacingSettings {
     /// Requests per second.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// How they are spaced [constant].
+    /// How they are spaced; default: constant.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<ArrivalsNotation>,
     /// A trace itself, instead of `arrivals = "trace:FILE"`: nanoseconds from the schedule's start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_ns: Option<Vec<u64>>,
-    /// Whether requests wait for answers instead of following a schedule [no].
+    /// Whether requests wait for answers instead of following a schedule; default: no.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<bool>,
 }
@@ -128,7 +128,7 @@ pub struct PacingSettings {
     expecting = "a section: [request] with keys such as method below it"
 )]
 pub struct RequestSettings {
-    /// HTTP: the method [GET, or POST with a body].
+    /// HTTP: the method; default: GET, or POST with a body.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
     /// Further headers.
@@ -146,7 +146,7 @@ pub struct RequestSettings {
     /// gRPC: `package.Service/Method`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grpc_method: Option<String>,
-    /// gRPC: a file with a `FileDescriptorSet` [reflection].
+    /// gRPC: a file with a `FileDescriptorSet`; default: reflection.
     #[serde(with = "written", skip_serializing_if = "Option::is_none")]
     pub descriptor_set: Option<PathBuf>,
     /// Redis: the command with its arguments.

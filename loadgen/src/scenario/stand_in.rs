@@ -8,13 +8,13 @@ use std::sync::atomic::AtomicBool;
 
 use super::fault::FaultKind;
 use super::notation::Notation as _;
-use super::{Arrivals, Fault, Scenario, ScenarioError};
+use super::{Arrivals, Fault, Pacing, Scenario, ScenarioError, WarmUp};
 use crate::clock::Nanos;
 use crate::engine::{LiveSecond, RunOutcome};
 use crate::error::LoadError;
 use crate::network::NetworkError;
 use crate::network::target::{NetworkTarget, Transport};
-use crate::plan::{Form, Labels, Service};
+use crate::plan::{Form, Labels, RunPlan, Service};
 use crate::quantity::parse_duration;
 
 impl FromStr for NetworkTarget {
@@ -144,16 +144,40 @@ impl Arrivals {
 
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn run_in_process(
-    _scenario: &Scenario,
-    _service: Service,
-    _form: Form,
-    _window: u64,
-    _dir: &Path,
-    _labels: &Labels,
-    _stop: &AtomicBool,
-    _on_second: &mut dyn FnMut(&LiveSecond),
+    scenario: &Scenario,
+    service: Service,
+    form: Form,
+    window: u64,
+    dir: &Path,
+    labels: &Labels,
+    stop: &AtomicBool,
+    on_second: &mut dyn FnMut(&LiveSecond),
 ) -> Result<RunOutcome, LoadError> {
-    Err(ScenarioError::Refused("runs within the process are not built in yet".to_owned()).into())
+    let (
+        Pacing::Open {
+            rate,
+            arrivals: Arrivals::Constant,
+        },
+        WarmUp::Fixed(warmup),
+    ) = (&scenario.pacing, scenario.warmup)
+    else {
+        return Err(ScenarioError::Refused(
+            "only constant arrivals after a fixed warm-up yet".to_owned(),
+        )
+        .into());
+    };
+    let plan = RunPlan {
+        form,
+        rate: *rate,
+        duration: scenario.duration,
+        warmup,
+        window,
+        workers: scenario.workers,
+        seed: scenario.seed,
+        labels: labels.clone(),
+        ..RunPlan::new(service, dir)
+    };
+    crate::engine::run(&plan, stop, on_second)
 }
 
 pub(crate) fn run_network(
