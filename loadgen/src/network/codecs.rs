@@ -8,6 +8,7 @@
 mod answers;
 pub mod http1;
 mod options;
+pub mod redis;
 mod template;
 
 #[cfg(test)]
