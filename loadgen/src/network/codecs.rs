@@ -10,6 +10,7 @@ pub mod http1;
 mod options;
 pub mod redis;
 mod template;
+pub mod websocket;
 
 #[cfg(test)]
 mod play;
