@@ -8,5 +8,6 @@ pub mod codecs;
 mod error;
 pub mod session;
 pub mod target;
+pub mod tls;
 
 pub use error::NetworkError;
