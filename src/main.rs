@@ -11,6 +11,7 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod interrupt;
+mod load;
 mod output;
 mod render;
 mod tracing;
@@ -22,6 +23,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Demo(arguments) => demo::run(&arguments),
+        cli::Command::Load(arguments) => load::run(&arguments),
         cli::Command::Report(arguments) => render::run(&arguments),
         cli::Command::Record(arguments) => tracing::record(&arguments),
         cli::Command::Top(arguments) => tracing::top(&arguments),
