@@ -37,6 +37,7 @@ mod plan;
 pub mod quantity;
 pub mod scenario;
 pub mod schedule;
+pub mod serve;
 mod services;
 pub mod workload;
 

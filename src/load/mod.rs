@@ -8,6 +8,7 @@ mod json;
 mod live;
 mod run;
 mod scenario;
+mod serve;
 mod show;
 
 use std::process::ExitCode;
@@ -45,12 +46,15 @@ pub struct LoadArguments {
 enum LoadCommand {
     /// Runs a scenario once: a file, flags, or flags over a file.
     Run(Box<run::RunArguments>),
+    /// Serves the order service over the network, as a target to load, until it is stopped.
+    Serve(serve::ServeArguments),
 }
 
 /// Does it.
 pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
     match &arguments.command {
         LoadCommand::Run(arguments) => run::run(arguments),
+        LoadCommand::Serve(arguments) => serve::run(arguments),
     }
 }
 
