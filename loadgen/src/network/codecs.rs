@@ -1,0 +1,3 @@
+//! The protocols: each a [`Session`](super::session::Session), bytes in and bytes out.
+
+pub mod order;
