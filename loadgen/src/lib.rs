@@ -26,6 +26,7 @@
 //! 100 s are recorded as 100 s.
 
 pub mod clock;
+pub mod compare;
 mod counting;
 mod engine;
 mod error;
