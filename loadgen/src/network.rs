@@ -22,6 +22,7 @@ mod source;
 mod tally;
 pub mod target;
 mod timeline;
+pub mod tls;
 mod verdict;
 mod warming;
 mod worker;
