@@ -4,6 +4,7 @@
 //! intended start, hands each due request to a connection with room ([`session::Session`]), and records
 //! replies from their intended start. Protocols know nothing of sockets, sockets nothing of protocols.
 
+pub mod codecs;
 mod error;
 pub mod session;
 pub mod target;

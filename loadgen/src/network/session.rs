@@ -73,6 +73,15 @@ pub trait Session {
         events: &mut Vec<Event>,
     ) -> Result<usize, SessionError>;
 
+    /// A request was given up because its answer took too long. Returns whether the connection can go on: a
+    /// protocol whose answers name their request ignores the late one; where answers come in order, it
+    /// would be taken for the next request's, and the connection must be closed. What tells the peer is
+    /// appended to `out`.
+    fn abandon(&mut self, ticket: Ticket, out: &mut Vec<u8>) -> bool {
+        let _ = (ticket, out);
+        false
+    }
+
     /// The peer has closed its side; `rest` is what was not used up. A reply that ends with the connection
     /// is appended to `events`.
     ///
@@ -119,6 +128,10 @@ impl<S: Session + ?Sized> Session for Box<S> {
         events: &mut Vec<Event>,
     ) -> Result<usize, SessionError> {
         (**self).receive(input, out, events)
+    }
+
+    fn abandon(&mut self, ticket: Ticket, out: &mut Vec<u8>) -> bool {
+        (**self).abandon(ticket, out)
     }
 
     fn end(&mut self, rest: &[u8], events: &mut Vec<Event>) -> Result<(), SessionError> {
