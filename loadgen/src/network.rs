@@ -23,6 +23,7 @@ mod source;
 mod tally;
 pub mod target;
 mod timeline;
+pub mod tls;
 mod verdict;
 mod warming;
 mod worker;
