@@ -6,6 +6,7 @@
 
 pub mod arrivals;
 pub mod fault;
+pub mod in_process;
 pub mod slo;
 pub mod warmup;
 
