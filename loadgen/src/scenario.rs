@@ -11,6 +11,7 @@ pub mod file;
 pub mod notation;
 mod run;
 pub mod settings;
+pub mod in_process;
 pub mod slo;
 mod stand_in;
 pub mod warmup;
