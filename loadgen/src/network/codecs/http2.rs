@@ -19,7 +19,7 @@ mod outcome;
 mod pipe;
 mod prepare;
 #[cfg(test)]
-mod tests;
+pub(in crate::network::codecs) mod tests;
 mod wake;
 
 use std::sync::Arc;

@@ -82,7 +82,7 @@ impl Prepared {
         self.head.clone()
     }
 
-    pub(super) fn body(&self) -> Option<Bytes> {
+    pub(in crate::network::codecs) fn body(&self) -> Option<Bytes> {
         self.body.clone()
     }
 

@@ -1,6 +1,7 @@
 //! Sessions against an `h2` server in memory, and against frames made by hand.
 
 mod frames;
+pub(in crate::network::codecs) mod loopback;
 mod options;
 mod server;
 
