@@ -165,7 +165,7 @@ fn call(method: &str, body: Option<&str>) -> RequestOptions {
 }
 
 /// The outcome with the test's descriptor set.
-fn prepared(request: RequestOptions) -> Result<Grpc, NetworkError> {
+fn prepared(request: RequestOptions) -> Result<GrpcMaker, NetworkError> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("shop.binpb");
     std::fs::write(&path, descriptor_set().encode_to_vec()).unwrap();
@@ -173,7 +173,7 @@ fn prepared(request: RequestOptions) -> Result<Grpc, NetworkError> {
         descriptor_set: Some(path),
         ..request
     };
-    Grpc::prepare(&target(), &request, None)
+    GrpcMaker::prepare(&target(), &request, None)
 }
 
 fn refusal(method: &str, body: Option<&str>) -> String {
@@ -205,12 +205,12 @@ fn order() -> Order {
 
 #[test]
 fn json_becomes_the_methods_message_behind_its_prefix() {
-    for method in [
-        "shop.Orders/Place",
-        "/shop.Orders/Place",
-        "shop.Orders.Place",
-    ] {
-        let body = prepared(call(method, Some(JSON))).unwrap().prepared.body();
+    for method in ["shop.Orders/Place", "/shop.Orders/Place"] {
+        let body = prepared(call(method, Some(JSON)))
+            .unwrap()
+            .prepared
+            .request(0)
+            .1;
         let body = body.unwrap();
         let length = u32::try_from(body.len() - 5).unwrap().to_be_bytes();
         assert_eq!(body[0], 0);
@@ -224,24 +224,9 @@ fn without_json_the_message_is_empty() {
     let body = prepared(call("shop.Orders/Place", None))
         .unwrap()
         .prepared
-        .body();
+        .request(0)
+        .1;
     assert_eq!(body.unwrap(), [0; 5].as_slice());
-}
-
-#[test]
-fn the_method_may_stand_in_the_target_instead() {
-    let mut target = target();
-    target.path = "/shop.Orders/Place".to_owned();
-    let name = method_name(&target, &RequestOptions::default()).unwrap();
-    assert_eq!(name.path(), "/shop.Orders/Place");
-    let both = method_name(&target, &call("shop.Orders/Watch", None)).unwrap_err();
-    assert!(both.to_string().contains("only one"), "{both}");
-    target.path = "/".to_owned();
-    let none = method_name(&target, &RequestOptions::default()).unwrap_err();
-    assert!(
-        none.to_string().contains("package.Service/Method"),
-        "{none}"
-    );
 }
 
 #[test]
@@ -299,7 +284,7 @@ fn a_file_that_is_no_descriptor_set_is_refused_with_how_to_make_one() {
             descriptor_set: Some(path),
             ..call("shop.Orders/Place", None)
         };
-        Grpc::prepare(&target(), &request, None)
+        GrpcMaker::prepare(&target(), &request, None)
             .unwrap_err()
             .to_string()
     };
@@ -323,7 +308,12 @@ fn options_of_other_transports_are_refused() {
         method: Some("GET".to_owned()),
         ..call("shop.Orders/Place", None)
     };
-    assert!(prepared(request).unwrap_err().to_string().contains("POST"));
+    assert!(
+        prepared(request)
+            .unwrap_err()
+            .to_string()
+            .contains("a method")
+    );
     let request = RequestOptions {
         command: vec!["PING".to_owned()],
         ..call("shop.Orders/Place", None)

@@ -16,6 +16,7 @@ use tonic_reflection::server::Builder;
 use super::*;
 use crate::network::codecs::http2::tests::loopback::{Loopback, answers, serve_echo};
 use crate::network::session::Answer;
+use crate::scenario::TlsOptions;
 
 /// Which reflection a server has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +110,7 @@ fn a_server_that_tells_its_schema_gets_calls_made_from_json() {
     for offers in [Offers::V1, Offers::V1Alpha] {
         let (server, target, placed) = server(offers);
         let request = call("shop.Orders/Place", Some(JSON));
-        let maker = Grpc::prepare(&target, &request, None).unwrap();
+        let maker = GrpcMaker::prepare(&target, &request, None).unwrap();
         let answers = answers(server.address, &mut maker.make(), 300);
         assert_eq!(answers, vec![Answer::Ok; 300]);
         assert_eq!(*placed.lock().unwrap(), vec![order(); 300]);
@@ -120,7 +121,7 @@ fn a_server_that_tells_its_schema_gets_calls_made_from_json() {
 fn a_call_that_fails_is_counted_by_its_status() {
     let (server, target, _) = server(Offers::V1);
     let request = call("shop.Orders/Place", Some(r#"{"id": "down"}"#));
-    let maker = Grpc::prepare(&target, &request, None).unwrap();
+    let maker = GrpcMaker::prepare(&target, &request, None).unwrap();
     let answers = answers(server.address, &mut maker.make(), 3);
     assert_eq!(answers, vec![Answer::Failed("grpc UNAVAILABLE".into()); 3]);
 }
@@ -133,7 +134,7 @@ fn what_a_server_does_not_have_is_refused_with_what_it_has() {
         ("shop.Orders/Plce", "did you mean \"Place\"?"),
     ];
     for (method, expected) in cases {
-        let refused = Grpc::prepare(&target, &call(method, None), None).unwrap_err();
+        let refused = GrpcMaker::prepare(&target, &call(method, None), None).unwrap_err();
         assert!(refused.to_string().contains(expected), "{refused}");
     }
 }
@@ -142,13 +143,13 @@ fn what_a_server_does_not_have_is_refused_with_what_it_has() {
 fn without_reflection_only_an_empty_message_can_be_sent() {
     let (server, target, placed) = server(Offers::Nothing);
     let request = call("shop.Orders/Place", Some(JSON));
-    let refused = Grpc::prepare(&target, &request, None).unwrap_err();
+    let refused = GrpcMaker::prepare(&target, &request, None).unwrap_err();
     assert!(refused.to_string().contains("descriptor set"), "{refused}");
 
-    let maker = Grpc::prepare(&target, &call("shop.Orders/Place", None), None).unwrap();
+    let maker = GrpcMaker::prepare(&target, &call("shop.Orders/Place", None), None).unwrap();
     assert_eq!(answers(server.address, &mut maker.make(), 1), [Answer::Ok]);
     assert_eq!(*placed.lock().unwrap(), [Order::default()]);
-    let maker = Grpc::prepare(&target, &call("shop.Orders/Cancel", None), None).unwrap();
+    let maker = GrpcMaker::prepare(&target, &call("shop.Orders/Cancel", None), None).unwrap();
     assert_eq!(
         answers(server.address, &mut maker.make(), 1),
         [Answer::Failed("grpc UNIMPLEMENTED".into())]
@@ -157,7 +158,7 @@ fn without_reflection_only_an_empty_message_can_be_sent() {
 
 #[test]
 fn a_server_that_is_not_there_or_speaks_no_grpc_is_named() {
-    let refused = Grpc::prepare(&target(), &call("shop.Orders/Place", Some("{}")), None);
+    let refused = GrpcMaker::prepare(&target(), &call("shop.Orders/Place", Some("{}")), None);
     let text = refused.unwrap_err().to_string();
     assert!(
         text.contains("127.0.0.1:1") && text.contains("refused"),
@@ -166,7 +167,7 @@ fn a_server_that_is_not_there_or_speaks_no_grpc_is_named() {
 
     let server = Loopback::new(serve_echo);
     let request = call("shop.Orders/Place", Some("{}"));
-    let refused = Grpc::prepare(&at(&server), &request, None).unwrap_err();
+    let refused = GrpcMaker::prepare(&at(&server), &request, None).unwrap_err();
     assert!(refused.to_string().contains("reflection"), "{refused}");
 }
 
@@ -177,9 +178,9 @@ fn a_server_is_asked_for_its_schema_over_tls_too() {
     let key = rustls_pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let mut settings = rustls::ServerConfig::builder()
         .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)
+        .with_single_cert(vec![certificate], key)
         .unwrap();
-    settings.alpn_protocols = vec![http2::ALPN.to_vec()];
+    settings.alpn_protocols = vec![b"h2".to_vec()];
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(settings));
     let server = Loopback::new(move |stream| {
         let acceptor = acceptor.clone();
@@ -190,24 +191,24 @@ fn a_server_is_asked_for_its_schema_over_tls_too() {
         }
     });
 
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let mut config = rustls::ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![http2::ALPN.to_vec()];
-    let mut tls = ReflectionTls {
-        config: Arc::new(config),
-        server_name: "shop.example".try_into().unwrap(),
-    };
     let target = NetworkTarget {
         tls: true,
         ..at(&server)
     };
-    let request = call("shop.Orders/Place", Some(JSON));
-    Grpc::prepare(&target, &request, Some(&tls)).unwrap();
-
-    tls.server_name = "other.example".try_into().unwrap();
-    let refused = Grpc::prepare(&target, &request, Some(&tls)).unwrap_err();
-    assert!(refused.to_string().contains("certificate"), "{refused}");
+    let dir = tempfile::tempdir().unwrap();
+    let authority = dir.path().join("ca.pem");
+    std::fs::write(&authority, made.cert.pem()).unwrap();
+    let asked = |server_name: &str| {
+        let options = TlsOptions {
+            certificate_authority: Some(authority.clone()),
+            server_name: Some(server_name.to_owned()),
+            ..TlsOptions::default()
+        };
+        let tls = TlsClient::new(&target, &options).unwrap();
+        let request = call("shop.Orders/Place", Some(JSON));
+        GrpcMaker::prepare(&target, &request, Some(&tls))
+    };
+    asked("shop.example").unwrap();
+    let refused = asked("other.example").unwrap_err().to_string();
+    assert!(refused.contains("--server-name"), "{refused}");
 }

@@ -52,7 +52,7 @@ impl Loopback {
 /// Sends `requests` and returns their answers by ticket.
 pub(in crate::network::codecs) fn answers(
     address: SocketAddr,
-    session: &mut Http2Session,
+    session: &mut Http2,
     requests: u64,
 ) -> Vec<Answer> {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -69,6 +69,7 @@ pub(in crate::network::codecs) fn answers(
             session.send(sent, &mut out);
             sent += 1;
         }
+        session.seal(&mut out);
         stream.write_all(&out).unwrap();
         out.clear();
         let length = stream.read(&mut chunk).unwrap();
@@ -126,7 +127,7 @@ fn a_page_that_a_real_server_does_not_have_is_a_failure() {
     let server = Loopback::new(serve_echo);
     let mut target = target();
     target.path = "/missing".to_owned();
-    let maker = Http2::new(&target, &RequestOptions::default()).unwrap();
+    let maker = Http2Maker::new(&target, &RequestOptions::default()).unwrap();
     let answers = answers(server.address, &mut maker.make(), 3);
     assert_eq!(answers, vec![Answer::Failed("status 404".into()); 3]);
 }
