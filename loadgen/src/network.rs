@@ -27,7 +27,6 @@ pub mod tls;
 mod verdict;
 mod warming;
 mod worker;
-pub mod tls;
 
 pub use conduct::run;
 pub use error::NetworkError;

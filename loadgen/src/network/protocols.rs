@@ -4,7 +4,9 @@
 //! (orders, HTTP/1.1), and once for all others, and for all over TLS.
 
 use super::NetworkError;
+use super::codecs::grpc::GrpcMaker;
 use super::codecs::http1::Http1Maker;
+use super::codecs::http2::Http2Maker;
 use super::codecs::order::OrderMaker;
 use super::codecs::redis::RedisMaker;
 use super::codecs::websocket::WebSocketMaker;
@@ -58,10 +60,12 @@ pub(super) fn dispatch<J: WithSessions>(
             Transport::Http1 => any(scenario, target, Http1Maker::new(target, options)?)?,
             Transport::WebSocket => any(scenario, target, WebSocketMaker::new(target, options)?)?,
             Transport::Redis => any(scenario, target, RedisMaker::new(options)?)?,
-            Transport::Http2 | Transport::Grpc => {
-                return Err(NetworkError::Request(format!(
-                    "the protocol of {target} is not built in"
-                )));
+            Transport::Http2 => any(scenario, target, Http2Maker::new(target, options)?)?,
+            Transport::Grpc => {
+                let tls = target.tls.then(|| TlsClient::new(target, &scenario.tls));
+                let tls = tls.transpose()?;
+                let maker = GrpcMaker::prepare(target, options, tls.as_ref())?;
+                any(scenario, target, maker)?
             }
         })),
     }

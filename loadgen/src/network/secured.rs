@@ -107,6 +107,7 @@ impl<S: Session> Session for Secured<S> {
     }
 
     fn seal(&mut self, out: &mut Vec<u8>) {
+        self.inner.seal(&mut self.plain);
         // Should it fail, nothing is sent, and the requests time out.
         let _ = self.encrypt(out);
     }

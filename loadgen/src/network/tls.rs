@@ -92,7 +92,14 @@ impl TlsClient {
         })
     }
 
-    fn wrong(&self, error: &rustls::Error) -> NetworkError {
+    /// The same for who has a socket of its own: what to connect with, and the name that the server's
+    /// certificate must bear.
+    pub(crate) fn for_sockets(&self) -> (Arc<ClientConfig>, ServerName<'static>) {
+        (Arc::clone(&self.config), self.name.clone())
+    }
+
+    /// Why TLS failed, in words that say what to do.
+    pub(crate) fn wrong(&self, error: &rustls::Error) -> NetworkError {
         NetworkError::Tls {
             target: self.target.to_string(),
             reason: reasons::of(error, &self.name.to_str()),
