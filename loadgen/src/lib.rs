@@ -35,6 +35,7 @@ pub mod network;
 pub mod order;
 mod plan;
 pub mod quantity;
+pub mod resources;
 pub mod scenario;
 pub mod schedule;
 mod services;

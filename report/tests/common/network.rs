@@ -107,6 +107,8 @@ pub fn load(name: &str, sequence: u32, seconds: u64, frozen: Option<u64>) -> Rec
                 run_queue_wait_ns: sample * 2_000_000,
                 threads: 5,
                 descriptors: 28,
+                busiest_thread_ns: (at_ns - start - stood) * 5 / 10,
+                allowed_millicpus: 2_000,
             }
         })
         .collect();
