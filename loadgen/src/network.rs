@@ -4,8 +4,29 @@
 //! intended start, hands each due request to a connection with room ([`session::Session`]), and records
 //! replies from their intended start. Protocols know nothing of sockets, sockets nothing of protocols.
 
+mod address;
+mod channel;
+pub mod codecs;
+mod conduct;
+mod connection;
+mod descriptors;
 mod error;
+mod flight;
+mod outcome;
+mod part;
+mod places;
+mod protocols;
+mod recorder;
+mod secured;
 pub mod session;
+mod source;
+mod tally;
 pub mod target;
+mod timeline;
+mod verdict;
+mod warming;
+mod worker;
+pub mod tls;
 
+pub use conduct::run;
 pub use error::NetworkError;

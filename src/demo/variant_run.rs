@@ -84,7 +84,7 @@ fn carry_out(order: &Order, stop: &AtomicBool) -> Result<Answer> {
                 run: *repetition,
                 sequence: *sequence,
                 command: order.command.clone(),
-                allocator: allocator_name(),
+                allocator: Allocator::current().description().to_owned(),
             };
             let outcome = run(&plan, stop, &mut |second| {
                 say(&Answer::Second(live(second)));
@@ -136,12 +136,4 @@ fn say(answer: &Answer) {
 fn die_with_the_parent() {
     // A kernel that refuses leaves us where we were.
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM);
-}
-
-fn allocator_name() -> String {
-    match Allocator::current() {
-        Allocator::System => "system".to_owned(),
-        Allocator::Jemalloc => "jemalloc 5 (tikv-jemallocator), default settings".to_owned(),
-        Allocator::Mimalloc => "mimalloc 2 (mimalloc crate), default settings".to_owned(),
-    }
 }

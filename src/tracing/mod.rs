@@ -8,6 +8,7 @@ mod target;
 mod top;
 
 use anyhow::{Context, Result};
+use tailcut_probe::host::privileges;
 use tailcut_probe::{Options, Session};
 
 /// Attaches. Who may not is told where to find out why.
@@ -19,6 +20,14 @@ fn attach(pid: u32, options: Options) -> Result<Session> {
         );
     }
     Ok(attached?)
+}
+
+/// Gives up what tracing has no use for: writing others' files, the network, modules, mounts, ...
+///
+/// Capabilities belong to threads, so this comes before any other thread is started; and after a
+/// program that is to be traced, which keeps what it was given.
+fn give_up_privileges() -> Result<()> {
+    Ok(privileges::keep_only(privileges::FOR_A_SESSION)?)
 }
 
 pub use self::launch::run_traced;

@@ -39,11 +39,15 @@ pub fn record(arguments: &RecordArguments) -> Result<ExitCode> {
 }
 
 fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
-    let interrupt = Interrupt::install()?;
     let waiting = match arguments.program.as_slice() {
         [] => None,
         program => Some(Waiting::start(program)?),
     };
+    // Root may write into anybody's folder, but not without the capability for it.
+    if is_own(out)? {
+        super::give_up_privileges()?;
+    }
+    let interrupt = Interrupt::install()?;
     let pid = match &waiting {
         Some(waiting) => waiting.pid(),
         None => target::find(&arguments.target, arguments.newest)?,
@@ -117,6 +121,15 @@ fn record_into(arguments: &RecordArguments, out: &Path) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Whether the folder belongs to whoever runs this.
+fn is_own(folder: &Path) -> Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(folder)
+        .with_context(|| format!("cannot look at {}", folder.display()))?
+        .uid();
+    Ok(owner == nix::unistd::geteuid().as_raw())
 }
 
 /// With stacks comes a flame graph, and what it was drawn from.

@@ -13,6 +13,7 @@ use crate::cli::ServeArguments;
 
 /// Exports until somebody stops it, or the process that was named by number ends.
 pub fn serve(arguments: &ServeArguments) -> Result<ExitCode> {
+    super::give_up_privileges()?;
     let (choice, several) = target::choice(&arguments.target, arguments.newest)?;
     let served = ServeOptions {
         listen: arguments.listen,

@@ -16,6 +16,7 @@ pub fn top(arguments: &TopArguments) -> Result<ExitCode> {
     if !arguments.once && !arguments.json && !io::stdout().is_terminal() {
         return Err(TopError::<tailcut_probe::SessionError>::NotATerminal.into());
     }
+    super::give_up_privileges()?;
     let pid = target::find(&arguments.target, arguments.newest)?;
     let mut session = super::attach(pid, options(&arguments.trace))?;
     let stop = Stop::on_signals()?;

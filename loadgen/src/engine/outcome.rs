@@ -257,6 +257,7 @@ fn result(
         },
         slow_dropped: counts.slow_displaced,
         errors: refused(counts.refused),
+        failed: counts.refused + counts.unserved,
         ..RunResult::default()
     }
 }

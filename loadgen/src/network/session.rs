@@ -60,6 +60,12 @@ pub trait Session {
     /// [`Session::ready`].
     fn send(&mut self, request: u64, out: &mut Vec<u8>);
 
+    /// All that is sent in one go has been given to [`Session::send`]: appends what was held back, so that it
+    /// could be sent together.
+    fn seal(&mut self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
+
     /// Takes in bytes from the peer: returns how many were used up from the front; the loop gives the rest
     /// again with what comes behind it. Appends what was found to `events`, and what the protocol itself
     /// answers (acknowledgements, window updates) to `out`.
@@ -72,6 +78,15 @@ pub trait Session {
         out: &mut Vec<u8>,
         events: &mut Vec<Event>,
     ) -> Result<usize, SessionError>;
+
+    /// A request was given up because its answer took too long. Returns whether the connection can go on: a
+    /// protocol whose answers name their request ignores the late one; where answers come in order, it
+    /// would be taken for the next request's, and the connection must be closed. What tells the peer is
+    /// appended to `out`.
+    fn abandon(&mut self, ticket: Ticket, out: &mut Vec<u8>) -> bool {
+        let _ = (ticket, out);
+        false
+    }
 
     /// The peer has closed its side; `rest` is what was not used up. A reply that ends with the connection
     /// is appended to `events`.
@@ -112,6 +127,10 @@ impl<S: Session + ?Sized> Session for Box<S> {
         (**self).send(request, out);
     }
 
+    fn seal(&mut self, out: &mut Vec<u8>) {
+        (**self).seal(out);
+    }
+
     fn receive(
         &mut self,
         input: &[u8],
@@ -119,6 +138,10 @@ impl<S: Session + ?Sized> Session for Box<S> {
         events: &mut Vec<Event>,
     ) -> Result<usize, SessionError> {
         (**self).receive(input, out, events)
+    }
+
+    fn abandon(&mut self, ticket: Ticket, out: &mut Vec<u8>) -> bool {
+        (**self).abandon(ticket, out)
     }
 
     fn end(&mut self, rest: &[u8], events: &mut Vec<Event>) -> Result<(), SessionError> {

@@ -32,6 +32,19 @@ pub const FOR_TRACING: &[Capability] = &[
     Capability::CAP_DAC_READ_SEARCH,
 ];
 
+/// What a session makes use of while it runs, with the privileges of root: beside [`FOR_TRACING`], its own
+/// cost is measured by `BPF_ENABLE_STATS` (`CAP_SYS_ADMIN`), a window is watched by a thread that nothing
+/// delays (`CAP_SYS_NICE`), and addresses of the kernel get names (`CAP_SYSLOG`).
+pub const FOR_A_SESSION: &[Capability] = &[
+    Capability::CAP_BPF,
+    Capability::CAP_PERFMON,
+    Capability::CAP_SYS_PTRACE,
+    Capability::CAP_DAC_READ_SEARCH,
+    Capability::CAP_SYS_ADMIN,
+    Capability::CAP_SYS_NICE,
+    Capability::CAP_SYSLOG,
+];
+
 /// Once the programs are loaded, to look into a target for libraries that it loads later.
 pub const FOR_NEW_LIBRARIES: &[Capability] =
     &[Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];

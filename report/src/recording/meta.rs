@@ -187,8 +187,14 @@ pub struct RunResult {
     /// Requests that failed, by kind: `timeout`, `reset`, `status 503`. Refused ones ([`RunResult::rejected`])
     /// are among them.
     pub errors: BTreeMap<String, u64>,
-    /// Of the unserved ones, those that could not even be sent.
+    /// Of the unserved ones, those that could not even be sent. They are among `errors` only where they failed
+    /// because no connection could be made.
     pub unsent: u64,
+    /// Requests that did not succeed, each counted once: answered with a failure, or never answered. The
+    /// share of errors is this over `offered`. (`errors` and `unserved` overlap.)
+    pub failed: u64,
+    /// What was wrong with an answer that broke the protocol: one example.
+    pub last_protocol_error: Option<String>,
     /// Connections that were opened during the recorded part because others were lost or closed.
     pub reconnects: u64,
     /// How late the generator itself was, beside what the target made it wait; absent within the process.

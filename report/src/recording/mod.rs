@@ -67,7 +67,7 @@ pub use probe_meta::{
 pub use reader::{Intervals, Reader, Recording};
 pub use slow::SlowRequest;
 pub use stack_table::{Frame, Stack, StackTable};
-pub use writer::Writer;
+pub use writer::{Writer, rewrite_meta};
 
 /// Tag of the series that measures from a request's intended start to its end.
 pub const RESPONSE: &str = "response";
