@@ -37,6 +37,7 @@ pub mod network;
 pub mod order;
 mod plan;
 pub mod quantity;
+pub mod resources;
 pub mod scenario;
 pub mod schedule;
 pub mod serve;
