@@ -8,8 +8,11 @@ mod json;
 mod live;
 mod run;
 mod scenario;
+mod search;
+mod series;
 mod serve;
 mod show;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -46,6 +49,10 @@ pub struct LoadArguments {
 enum LoadCommand {
     /// Runs a scenario once: a file, flags, or flags over a file.
     Run(Box<run::RunArguments>),
+    /// Finds the highest rate that holds the objectives.
+    Search(Box<search::SearchArguments>),
+    /// Runs a scenario over a grid of one or two parameters.
+    Sweep(Box<sweep::SweepArguments>),
     /// Serves the order service over the network, as a target to load, until it is stopped.
     Serve(serve::ServeArguments),
 }
@@ -54,6 +61,8 @@ enum LoadCommand {
 pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
     match &arguments.command {
         LoadCommand::Run(arguments) => run::run(arguments),
+        LoadCommand::Search(arguments) => search::run(arguments),
+        LoadCommand::Sweep(arguments) => sweep::run(arguments),
         LoadCommand::Serve(arguments) => serve::run(arguments),
     }
 }

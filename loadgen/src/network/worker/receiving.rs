@@ -80,13 +80,15 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
             })
         } else {
             connection.pending.extend_from_slice(input);
-            session.receive(&connection.pending, out, &mut self.found).map(|used| {
-                let used = used.min(connection.pending.len());
-                connection.pending.drain(..used);
-                if connection.pending.is_empty() {
-                    empty(&mut connection.pending);
-                }
-            })
+            session
+                .receive(&connection.pending, out, &mut self.found)
+                .map(|used| {
+                    let used = used.min(connection.pending.len());
+                    connection.pending.drain(..used);
+                    if connection.pending.is_empty() {
+                        empty(&mut connection.pending);
+                    }
+                })
         };
         if let Err(error) = received {
             // What came whole before the error is answered, and by this connection alone.
