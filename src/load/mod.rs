@@ -3,6 +3,7 @@
 //! [`scenario`] holds the flags that say what to run; every command that runs something takes them, beside or
 //! instead of a scenario file. Each command has a file of its own.
 
+mod compare;
 mod ending;
 mod json;
 mod live;
@@ -45,12 +46,15 @@ pub struct LoadArguments {
 enum LoadCommand {
     /// Runs a scenario once: a file, flags, or flags over a file.
     Run(Box<run::RunArguments>),
+    /// Compares two sides: runs of both, interleaved, and what they show.
+    Compare(Box<compare::CompareArguments>),
 }
 
 /// Does it.
 pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
     match &arguments.command {
         LoadCommand::Run(arguments) => run::run(arguments),
+        LoadCommand::Compare(arguments) => compare::run(arguments),
     }
 }
 
