@@ -31,6 +31,7 @@ mod counting;
 mod engine;
 mod error;
 pub mod host;
+pub mod measured;
 mod memory;
 pub mod network;
 pub mod order;
@@ -38,7 +39,10 @@ mod plan;
 pub mod quantity;
 pub mod scenario;
 pub mod schedule;
+pub mod serve;
+pub mod search;
 mod services;
+pub mod sweep;
 pub mod workload;
 
 pub use clock::Nanos;

@@ -17,6 +17,7 @@ mod part;
 mod places;
 mod protocols;
 mod recorder;
+mod secured;
 pub mod session;
 mod source;
 mod tally;
@@ -25,6 +26,7 @@ mod timeline;
 mod verdict;
 mod warming;
 mod worker;
+pub mod tls;
 
 pub use conduct::run;
 pub use error::NetworkError;

@@ -87,9 +87,10 @@ fn figures(second: &LiveSecond) -> String {
     if second.failed > 0 {
         text += &format!("  failed {}", format::count(second.failed as f64));
     }
-    let backlog = second.due.saturating_sub(second.completed);
-    if backlog > 0 {
-        text += &format!("  backlog {}", format::count(backlog as f64));
+    // The backlog, and what was given up.
+    let unanswered = second.due.saturating_sub(second.completed);
+    if unanswered > 0 {
+        text += &format!("  unanswered {}", format::count(unanswered as f64));
     }
     let taken = second.steal + second.run_queue_wait;
     if taken > Nanos(1_000_000) {
@@ -127,7 +128,7 @@ mod tests {
     fn a_second_is_one_line_with_what_matters_and_nothing_that_does_not() {
         assert_eq!(
             figures(&second()),
-            "400k/s  P50 84 µs  P99.9 1.2 ms  max 3 ms  failed 12  backlog 1.5k"
+            "400k/s  P50 84 µs  P99.9 1.2 ms  max 3 ms  failed 12  unanswered 1.5k"
         );
         let quiet = LiveSecond {
             response: None,

@@ -9,6 +9,7 @@ mod json;
 mod live;
 mod run;
 mod scenario;
+mod serve;
 mod show;
 
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum LoadCommand {
     Run(Box<run::RunArguments>),
     /// Compares two sides: runs of both, interleaved, and what they show.
     Compare(Box<compare::CompareArguments>),
+    /// Serves the order service over the network, as a target to load, until it is stopped.
+    Serve(serve::ServeArguments),
 }
 
 /// Does it.
@@ -55,6 +58,7 @@ pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
     match &arguments.command {
         LoadCommand::Run(arguments) => run::run(arguments),
         LoadCommand::Compare(arguments) => compare::run(arguments),
+        LoadCommand::Serve(arguments) => serve::run(arguments),
     }
 }
 

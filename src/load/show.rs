@@ -129,7 +129,6 @@ pub fn result(scenario: &Scenario, outcome: &RunOutcome, ending: &Ending) -> Str
 #[allow(clippy::cast_precision_loss)] // shown to three digits
 fn counts(scenario: &Scenario, result: &RunResult) -> Vec<String> {
     let count = |number: u64| grouped(number);
-    let failed = result.errors.values().sum::<u64>();
     let rate = format::rate(result.rate_achieved);
     let due = match scenario.pacing {
         Pacing::Open { .. } => format!("{} requests were due", count(result.offered)),
@@ -140,16 +139,20 @@ fn counts(scenario: &Scenario, result: &RunResult) -> Vec<String> {
         count(result.completed),
         asked(scenario)
     )];
-    if failed > 0 {
-        let kinds: Vec<String> = result
+    if result.failed > 0 {
+        let mut kinds: Vec<String> = result
             .errors
             .iter()
             .map(|(kind, number)| format!("{kind} {}", count(*number)))
             .collect();
-        let share = failed as f64 / result.offered.max(1) as f64;
+        let in_vain = result.failed.saturating_sub(result.errors.values().sum());
+        if in_vain > 0 {
+            kinds.push(format!("still waiting at the end {}", count(in_vain)));
+        }
+        let share = result.failed as f64 / result.offered.max(1) as f64;
         lines.push(format!(
             "{BAD}{} failed{BAD:#} ({}): {}",
-            count(failed),
+            count(result.failed),
             format::share(share),
             kinds.join(", ")
         ));
@@ -157,12 +160,15 @@ fn counts(scenario: &Scenario, result: &RunResult) -> Vec<String> {
     if result.unserved > 0 {
         let unsent = match result.unsent {
             0 => String::new(),
-            unsent => format!(", {} of them not even sent", count(unsent)),
+            unsent => format!(", {} of them never sent", count(unsent)),
         };
         lines.push(format!(
-            "{BAD}{} were never served{BAD:#}{unsent}; they count at their age when the run was cut",
+            "{} were never answered{unsent}: they stand in the response times at the age that they reached",
             count(result.unserved)
         ));
+    }
+    if let Some(example) = &result.last_protocol_error {
+        lines.push(format!("an answer that broke the protocol: {example}"));
     }
     if result.reconnects > 0 {
         lines.push(format!(

@@ -9,6 +9,7 @@ use tailcut_report::recording::{Meta, RecordingError, State, rewrite_meta};
 use super::{SCENARIO_FILE, Scenario, Target, stand_in};
 use crate::engine::{LiveSecond, RunOutcome};
 use crate::error::LoadError;
+use crate::network;
 use crate::plan::Labels;
 
 /// Runs `scenario` and leaves its recording in `dir`, which must not hold anything yet.
@@ -45,9 +46,7 @@ pub fn run(
         } => stand_in::run_in_process(
             scenario, *service, *form, *window, dir, &labels, stop, on_second,
         ),
-        Target::Network(target) => {
-            stand_in::run_network(scenario, target, dir, &labels, stop, on_second)
-        }
+        Target::Network(target) => network::run(scenario, target, dir, &labels, stop, on_second),
     }?;
     conclude(scenario, &text, &mut outcome)?;
     Ok(outcome)
@@ -118,7 +117,7 @@ mod tests {
             clock: clock_pair(),
             result: Some(RunResult {
                 offered: 100,
-                errors: BTreeMap::from([("reset".to_owned(), 5)]),
+                failed: 5,
                 ..RunResult::default()
             }),
             ..Meta::default()

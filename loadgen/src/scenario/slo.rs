@@ -158,16 +158,12 @@ impl Measure {
     }
 }
 
-/// Requests that failed or were never served, as a share of those that the schedule held, 0 to 1; nothing
-/// when it held none.
+/// Requests that failed or were never answered ([`RunResult::failed`]), as a share of those that the schedule held, 0
+/// to 1; nothing when it held none.
 #[must_use]
 #[allow(clippy::cast_precision_loss)] // far below 2^53
 pub fn error_share(result: &RunResult) -> Option<f64> {
-    let failed = result
-        .errors
-        .values()
-        .fold(result.unserved, |sum, &count| sum.saturating_add(count));
-    (result.offered > 0).then(|| (failed as f64 / result.offered as f64).min(1.0))
+    (result.offered > 0).then(|| (result.failed as f64 / result.offered as f64).min(1.0))
 }
 
 impl FromStr for Slo {

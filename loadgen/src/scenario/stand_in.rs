@@ -12,72 +12,8 @@ use super::{Arrivals, Fault, Pacing, Scenario, ScenarioError, WarmUp};
 use crate::clock::Nanos;
 use crate::engine::{LiveSecond, RunOutcome};
 use crate::error::LoadError;
-use crate::network::NetworkError;
-use crate::network::target::{NetworkTarget, Transport};
 use crate::plan::{Form, Labels, RunPlan, Service};
 use crate::quantity::parse_duration;
-
-impl FromStr for NetworkTarget {
-    type Err = NetworkError;
-
-    fn from_str(text: &str) -> Result<NetworkTarget, NetworkError> {
-        let refused = |reason: &str| NetworkError::Target {
-            text: text.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| refused("no scheme"))?;
-        let (transport, tls) = match scheme {
-            "tcp" => (Transport::Tcp, false),
-            "tcps" => (Transport::Tcp, true),
-            "udp" => (Transport::Udp, false),
-            "http" => (Transport::Http1, false),
-            "https" => (Transport::Http1, true),
-            "h2" => (Transport::Http2, false),
-            "h2s" => (Transport::Http2, true),
-            "grpc" => (Transport::Grpc, false),
-            "grpcs" => (Transport::Grpc, true),
-            "ws" => (Transport::WebSocket, false),
-            "wss" => (Transport::WebSocket, true),
-            "redis" => (Transport::Redis, false),
-            "rediss" => (Transport::Redis, true),
-            _ => return Err(refused("no such scheme")),
-        };
-        let (place, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        let (host, port) = place.rsplit_once(':').ok_or_else(|| refused("no port"))?;
-        Ok(NetworkTarget {
-            transport,
-            tls,
-            host: host.to_owned(),
-            port: port.parse().map_err(|_| refused("no port"))?,
-            path: if path.is_empty() { "/" } else { path }.to_owned(),
-        })
-    }
-}
-
-impl fmt::Display for NetworkTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match (self.transport, self.tls) {
-            (Transport::Tcp, false) => "tcp",
-            (Transport::Tcp, true) => "tcps",
-            (Transport::Udp, _) => "udp",
-            (Transport::Http1, false) => "http",
-            (Transport::Http1, true) => "https",
-            (Transport::Http2, false) => "h2",
-            (Transport::Http2, true) => "h2s",
-            (Transport::Grpc, false) => "grpc",
-            (Transport::Grpc, true) => "grpcs",
-            (Transport::WebSocket, false) => "ws",
-            (Transport::WebSocket, true) => "wss",
-            (Transport::Redis, false) => "redis",
-            (Transport::Redis, true) => "rediss",
-        };
-        write!(f, "{scheme}://{}:{}", self.host, self.port)?;
-        match self.transport {
-            Transport::Http1 | Transport::Http2 | Transport::WebSocket => f.write_str(&self.path),
-            _ => Ok(()),
-        }
-    }
-}
 
 impl FromStr for Fault {
     type Err = ScenarioError;
@@ -178,15 +114,4 @@ pub(crate) fn run_in_process(
         ..RunPlan::new(service, dir)
     };
     crate::engine::run(&plan, stop, on_second)
-}
-
-pub(crate) fn run_network(
-    _scenario: &Scenario,
-    _target: &NetworkTarget,
-    _dir: &Path,
-    _labels: &Labels,
-    _stop: &AtomicBool,
-    _on_second: &mut dyn FnMut(&LiveSecond),
-) -> Result<RunOutcome, LoadError> {
-    Err(ScenarioError::Refused("load over the network is not built in yet".to_owned()).into())
 }

@@ -26,6 +26,7 @@ fn outcome(scenario: &Scenario) -> RunOutcome {
     let result = RunResult {
         offered: 2_000_000,
         completed: 1_999_000,
+        failed: 1_000,
         rate_achieved: 399_800.0,
         schedule_kept: true,
         errors: BTreeMap::from([("reset".to_owned(), 300), ("timeout".to_owned(), 700)]),
@@ -176,11 +177,15 @@ fn a_missed_schedule_and_requests_never_served_are_told_in_words() {
         result.schedule_kept = false;
         result.unserved = 1_234;
         result.unsent = 1_000;
+        result.failed = 2_000;
         result.reconnects = 3;
+        result.last_protocol_error = Some("garbage".to_owned());
     });
     let text = shown(&scenario, &missed);
     for expected in [
-        "1,234 were never served, 1,000 of them not even sent; they count at their age",
+        "2,000 failed (0.1%): reset 300, timeout 700, still waiting at the end 1,000",
+        "1,234 were never answered, 1,000 of them never sent: they stand in the response times",
+        "broke the protocol: garbage",
         "3 connections were opened again",
         "SCHEDULE MISSED",
         "lower bounds",

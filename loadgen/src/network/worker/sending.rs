@@ -65,6 +65,7 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
             }
             count += 1;
         }
+        connection.session.seal(&mut connection.out);
         // From here on it is the target's time, even if the kernel does not take all of it at once: that
         // means that the peer does not read.
         let sent = self.clock.now_ns();

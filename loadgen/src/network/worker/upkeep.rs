@@ -146,7 +146,10 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
             run.tally.lost(at);
         }
         if self.run.is_none() {
-            self.note_refusal(format!("{kind}, before the first request"));
+            let detail = self.last_session_error.take();
+            self.note_refusal(
+                detail.unwrap_or_else(|| format!("{kind}, before the first request")),
+            );
         }
         self.last_failure = kind;
         self.put_down(index, at);
