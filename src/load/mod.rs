@@ -3,6 +3,7 @@
 //! [`scenario`] holds the flags that say what to run; every command that runs something takes them, beside or
 //! instead of a scenario file. Each command has a file of its own.
 
+mod compare;
 mod ending;
 mod json;
 mod live;
@@ -53,6 +54,8 @@ enum LoadCommand {
     Search(Box<search::SearchArguments>),
     /// Runs a scenario over a grid of one or two parameters.
     Sweep(Box<sweep::SweepArguments>),
+    /// Compares two sides: runs of both, interleaved, and what they show.
+    Compare(Box<compare::CompareArguments>),
     /// Serves the order service over the network, as a target to load, until it is stopped.
     Serve(serve::ServeArguments),
 }
@@ -63,6 +66,7 @@ pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
         LoadCommand::Run(arguments) => run::run(arguments),
         LoadCommand::Search(arguments) => search::run(arguments),
         LoadCommand::Sweep(arguments) => sweep::run(arguments),
+        LoadCommand::Compare(arguments) => compare::run(arguments),
         LoadCommand::Serve(arguments) => serve::run(arguments),
     }
 }
