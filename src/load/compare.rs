@@ -181,8 +181,10 @@ fn compare_recordings(
     a: &[PathBuf],
     b: &[PathBuf],
 ) -> Result<ExitCode> {
-    let read = |dirs: &[PathBuf]| dirs.iter().map(|dir| Run::read(dir)).collect();
-    let sides: Result<[Vec<Run>; 2], _> = read(a).and_then(|a: Vec<Run>| Ok([a, read(b)?]));
+    let read = |dirs: &[PathBuf]| -> Result<Vec<Run>, _> {
+        dirs.iter().map(|dir| Run::read(dir)).collect()
+    };
+    let sides = read(a).and_then(|a| Ok([a, read(b)?]));
     match sides.and_then(|[a, b]| compare(&a, &b, options)) {
         Ok(comparison) => {
             print(arguments, &comparison)?;
