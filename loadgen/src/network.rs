@@ -23,10 +23,10 @@ mod source;
 mod tally;
 pub mod target;
 mod timeline;
+pub mod tls;
 mod verdict;
 mod warming;
 mod worker;
-pub mod tls;
 
 pub use conduct::run;
 pub use error::NetworkError;

@@ -66,7 +66,8 @@ pub enum CompareError {
     },
     /// Sides that were not loaded alike, or not on the same machine.
     #[error(
-        "A and B cannot be compared, since more than what is compared differs: {}", list(differences)
+        "A and B cannot be compared, since more than what is compared differs: {}",
+        list(differences)
     )]
     Unlike {
         /// All that must be the same, and is not.

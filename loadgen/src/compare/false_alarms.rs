@@ -110,7 +110,10 @@ fn percentiles_that_vary_independently_raise_no_more_alarms() {
 
 #[test]
 fn what_is_there_is_found() {
-    let with = |conditions: Conditions, effect| Conditions { effect, ..conditions };
+    let with = |conditions: Conditions, effect| Conditions {
+        effect,
+        ..conditions
+    };
     let found = |name: &str, conditions, runs| {
         let (any, tail) = claimed(conditions, runs, 17);
         println!("{name}, {runs} + {runs} runs: any {any}, P99.9 {tail}");
@@ -118,7 +121,11 @@ fn what_is_there_is_found() {
     };
     let twenty = with(QUIET, [1.2; 3]);
     assert!(found("20%", twenty, DEFAULT_RUNS).0 > 0.9);
-    let (_, few) = found("20% in the tail alone", with(QUIET, [1.0, 1.2, 1.2]), DEFAULT_RUNS);
+    let (_, few) = found(
+        "20% in the tail alone",
+        with(QUIET, [1.0, 1.2, 1.2]),
+        DEFAULT_RUNS,
+    );
     let (_, more) = found("20% in the tail alone", with(QUIET, [1.0, 1.2, 1.2]), 10);
     assert!(few > 0.4 && more > 0.9, "{few} {more}");
     let double = with(QUIET, [1.0, 2.0, 2.0]);

@@ -77,7 +77,10 @@ impl Run {
     #[allow(clippy::cast_precision_loss)] // a share for people
     pub fn failed(&self) -> f64 {
         self.meta.result.as_ref().map_or(0.0, |result| {
-            let failed: u64 = result.errors.values().fold(0, |sum, n| sum.saturating_add(*n));
+            let failed: u64 = result
+                .errors
+                .values()
+                .fold(0, |sum, n| sum.saturating_add(*n));
             (failed.saturating_add(result.unserved) as f64 / result.offered.max(1) as f64).min(1.0)
         })
     }

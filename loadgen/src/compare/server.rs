@@ -328,9 +328,7 @@ fn spawn(command: &str, log: &Path) -> Result<Child, ServerError> {
 
 /// Whether somebody is there: a connection is accepted, or the address cannot be bound to.
 fn is_taken(endpoint: Endpoint) -> bool {
-    let in_use = |bound: io::Result<()>| {
-        matches!(bound, Err(cause) if cause.kind() == io::ErrorKind::AddrInUse)
-    };
+    let in_use = |bound: io::Result<()>| matches!(bound, Err(cause) if cause.kind() == io::ErrorKind::AddrInUse);
     match endpoint {
         Endpoint::Tcp(address) => {
             TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok()
@@ -348,7 +346,10 @@ fn last_lines(path: &Path) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(SHOWN_BYTES).read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let last = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
     let shown = last
         .iter()

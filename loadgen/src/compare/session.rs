@@ -113,17 +113,23 @@ mod tests {
         });
         assert!(matches!(session.ended, Ended::Complete));
         assert_eq!((session.a.len(), session.b.len()), (4, 4));
-        assert_eq!(folders[..4], ["out/00-a-1", "out/01-b-1", "out/02-b-2", "out/03-a-2"]);
+        assert_eq!(
+            folders[..4],
+            ["out/00-a-1", "out/01-b-1", "out/02-b-2", "out/03-a-2"]
+        );
     }
 
     #[test]
     fn a_run_that_fails_ends_the_session_and_keeps_those_before_it() {
-        let session = run(5, Path::new("out"), &AtomicBool::new(false), |turn, dir| {
-            match turn.sequence {
+        let session = run(
+            5,
+            Path::new("out"),
+            &AtomicBool::new(false),
+            |turn, dir| match turn.sequence {
                 4 => Err("no server"),
                 _ => Ok(made(turn, dir)),
-            }
-        });
+            },
+        );
         assert_eq!((session.a.len(), session.b.len()), (2, 2));
         match session.ended {
             Ended::Failed { turn, cause } => assert_eq!((turn.side, cause), (Side::B, "no server")),

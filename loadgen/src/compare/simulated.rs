@@ -113,7 +113,9 @@ pub(crate) fn side(name: &str, factors: &[f64]) -> Vec<Run> {
     let run = |(index, factor): (usize, &f64)| {
         // 20,000 requests from 100 us on, a tail of twenty times that.
         let micros: Vec<u64> = (0..20_000_u64)
-            .map(|request| 100 + 100 * request / 20_000 + if request % 500 == 0 { 2_000 } else { 0 })
+            .map(|request| {
+                100 + 100 * request / 20_000 + if request % 500 == 0 { 2_000 } else { 0 }
+            })
             .map(|micros| (micros as f64 * factor) as u64)
             .collect();
         let dir = PathBuf::from(format!("{name}-{index}"));

@@ -77,12 +77,17 @@ impl<S: Session> Secured<S> {
         if self.received.is_empty() {
             return Ok(());
         }
-        let used = self.inner.receive(&self.received, &mut self.plain, events)?;
+        let used = self
+            .inner
+            .receive(&self.received, &mut self.plain, events)?;
         self.received.drain(..used.min(self.received.len()));
         if self.received.len() > LONGEST_UNUSED {
             return Err(SessionError {
                 kind: "bad reply",
-                detail: format!("{} bytes that belong to no whole answer", self.received.len()),
+                detail: format!(
+                    "{} bytes that belong to no whole answer",
+                    self.received.len()
+                ),
             });
         }
         Ok(())
@@ -135,14 +140,19 @@ impl<S: Session> Session for Secured<S> {
         if !rest.is_empty() {
             return Err(broken("the connection ended within a record"));
         }
-        let cut = self.channel.as_ref().is_some_and(|channel| !channel.peer_closed());
+        let cut = self
+            .channel
+            .as_ref()
+            .is_some_and(|channel| !channel.peer_closed());
         let received = std::mem::take(&mut self.received);
         let before = events.len();
         self.inner.end(&received, events)?;
         // A reply that ends with the connection may have been cut short by somebody in between.
         if cut && events.len() > before {
             events.truncate(before);
-            return Err(broken("the connection ended without close_notify: its last answer may be cut short"));
+            return Err(broken(
+                "the connection ended without close_notify: its last answer may be cut short",
+            ));
         }
         Ok(())
     }

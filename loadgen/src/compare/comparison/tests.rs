@@ -12,7 +12,8 @@ fn compared(a: &[Run], b: &[Run]) -> Comparison {
 
 fn row<'c>(comparison: &'c Comparison, name: &str) -> &'c Row {
     let mut rows = comparison.rows.iter();
-    rows.find(|row| row.percentile == name).expect("it is there")
+    rows.find(|row| row.percentile == name)
+        .expect("it is there")
 }
 
 fn with(runs: &mut [Run], change: impl Fn(&mut tailcut_report::recording::RunResult)) {
@@ -30,13 +31,18 @@ fn a_clear_difference_is_claimed_with_its_size_and_its_doubt() {
     assert!(interval.contains(row.ratio) && !interval.contains(1.0));
     assert!((row.p - 2.0 / 252.0).abs() < 1e-9);
     assert_eq!(row.p_adjusted.map(|p| (p * 252.0).round()), Some(6.0));
-    assert_eq!((row.superiority, row.effect, row.stars()), (0.0, "large", "*"));
+    assert_eq!(
+        (row.superiority, row.effect, row.stars()),
+        (0.0, "large", "*")
+    );
     let verdict = &comparison.verdict;
     assert_eq!(verdict.outcome, Outcome::Better);
     let sentence = &verdict.sentence;
     assert!(
         sentence.starts_with("pool's P99.9 is 0.412× heap's [0.")
-            && sentence.contains("(p = 0.024 after correction for 3 percentiles, n = 5 + 5), large effect; P50 ")
+            && sentence.contains(
+                "(p = 0.024 after correction for 3 percentiles, n = 5 + 5), large effect; P50 "
+            )
             && sentence.ends_with(" as well."),
         "{sentence}"
     );
@@ -59,14 +65,23 @@ fn the_sides_exchanged_give_the_opposite() {
 
 #[test]
 fn equal_sides_differ_in_nothing_and_the_sentence_says_what_would_have_been_missed() {
-    let comparison = compared(&side("heap", &SLOW), &side("pool", &[1.03, 1.01, 0.98, 1.06, 0.99]));
+    let comparison = compared(
+        &side("heap", &SLOW),
+        &side("pool", &[1.03, 1.01, 0.98, 1.06, 0.99]),
+    );
     let verdict = &comparison.verdict;
     assert_eq!(verdict.outcome, Outcome::NoDifference);
-    let detectable = verdict.detectable_ratio.expect("five runs can find something");
+    let detectable = verdict
+        .detectable_ratio
+        .expect("five runs can find something");
     assert!(detectable > 1.03 && detectable < 1.3, "{detectable}");
     assert!(
-        verdict.sentence.starts_with("No difference can be shown: pool's P99.9 is ")
-            && verdict.sentence.contains("% would probably not have been seen."),
+        verdict
+            .sentence
+            .starts_with("No difference can be shown: pool's P99.9 is ")
+            && verdict
+                .sentence
+                .contains("% would probably not have been seen."),
         "{}",
         verdict.sentence
     );
@@ -79,19 +94,33 @@ fn too_few_runs_decide_nothing_however_clear_they_look() {
     assert_eq!(comparison.verdict.outcome, Outcome::Undecided);
     let sentence = &comparison.verdict.sentence;
     assert!(
-        sentence.contains("3 + 3 runs") && sentence.contains("p is 0.10 (at least 5 + 5 runs are needed to judge 3"),
+        sentence.contains("3 + 3 runs")
+            && sentence.contains("p is 0.10 (at least 5 + 5 runs are needed to judge 3"),
         "{sentence}"
     );
-    assert!(comparison.rows.iter().all(|row| row.ratio_interval.is_none()));
+    assert!(
+        comparison
+            .rows
+            .iter()
+            .all(|row| row.ratio_interval.is_none())
+    );
     // One percentile, named before, takes fewer.
     let options = Options {
         judged: vec!["p99.9".parse().expect("a percentile")],
         ..Options::default()
     };
-    let comparison = compare(&side("heap", &SLOW[..4]), &side("pool", &FAST[..4]), &options);
+    let comparison = compare(
+        &side("heap", &SLOW[..4]),
+        &side("pool", &FAST[..4]),
+        &options,
+    );
     let verdict = comparison.expect("comparable").verdict;
     assert_eq!(verdict.outcome, Outcome::Better);
-    assert!(verdict.sentence.contains("(p = 0.029, n = 4 + 4)"), "{}", verdict.sentence);
+    assert!(
+        verdict.sentence.contains("(p = 0.029, n = 4 + 4)"),
+        "{}",
+        verdict.sentence
+    );
 }
 
 #[test]
@@ -104,7 +133,9 @@ fn a_side_that_missed_its_schedule_is_never_called_faster_but_may_be_called_slow
     let verdict = compared(&slow, &fast).verdict;
     assert_eq!(verdict.outcome, Outcome::Undecided);
     assert!(
-        verdict.sentence.contains("but pool missed its schedule in 2 of 5 runs")
+        verdict
+            .sentence
+            .contains("but pool missed its schedule in 2 of 5 runs")
             && verdict.sentence.contains("lower bounds"),
         "{}",
         verdict.sentence
@@ -128,7 +159,10 @@ fn a_side_that_fails_quickly_is_not_called_faster() {
     let comparison = compared(&slow, &fast);
     assert_eq!(comparison.verdict.outcome, Outcome::Undecided);
     let sentence = &comparison.verdict.sentence;
-    assert!(sentence.contains("pool failed 4.5% of its requests"), "{sentence}");
+    assert!(
+        sentence.contains("pool failed 4.5% of its requests"),
+        "{sentence}"
+    );
     // As many on both sides are no reason.
     let mut slow = slow;
     with(&mut slow, |result| {
@@ -155,8 +189,14 @@ fn the_generators_own_part_and_thin_percentiles_are_noted() {
     };
     let comparison = compare(&slow, &fast, &options).expect("comparable");
     let notes = comparison.notes.join("\n");
-    assert!(notes.contains("In 1 of 5 runs of A (heap) the load generator"), "{notes}");
-    assert!(notes.contains("P99.99: a run has fewer than ten requests beyond"), "{notes}");
+    assert!(
+        notes.contains("In 1 of 5 runs of A (heap) the load generator"),
+        "{notes}"
+    );
+    assert!(
+        notes.contains("P99.99: a run has fewer than ten requests beyond"),
+        "{notes}"
+    );
 }
 
 #[test]
@@ -198,9 +238,13 @@ fn another_percentile_can_be_judged_and_is_then_shown() {
 fn sides_of_the_same_name_go_by_their_letters() {
     let slow = side("nginx", &SLOW);
     let mut fast = side("pool", &FAST);
-    fast.iter_mut().for_each(|run| run.meta.variant = "nginx".to_owned());
+    fast.iter_mut()
+        .for_each(|run| run.meta.variant = "nginx".to_owned());
     let sentence = compared(&slow, &fast).verdict.sentence;
-    assert!(sentence.starts_with("B's P99.9 is 0.412× A's"), "{sentence}");
+    assert!(
+        sentence.starts_with("B's P99.9 is 0.412× A's"),
+        "{sentence}"
+    );
 }
 
 #[test]
@@ -210,7 +254,10 @@ fn every_figure_is_in_the_json() {
     assert_eq!(json["schema"], 1);
     assert_eq!(json["verdict"]["outcome"], "better");
     assert_eq!(json["rows"][3]["percentile"], "P99.9");
-    assert_eq!(json["rows"][3]["a"]["runs_ns"].as_array().map(Vec::len), Some(5));
+    assert_eq!(
+        json["rows"][3]["a"]["runs_ns"].as_array().map(Vec::len),
+        Some(5)
+    );
     assert!(json["rows"][3]["ratio_interval"]["low"].is_f64());
     assert_eq!(json["differences"][0]["what"], "name");
 }

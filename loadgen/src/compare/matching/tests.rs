@@ -19,7 +19,10 @@ fn each(runs: &mut [Run], change: impl Fn(&mut Meta)) {
 fn sides_under_the_same_load_on_the_same_machine_are_compared() {
     let (a, b) = sides();
     let differences = check(&a, &b).expect("they match");
-    let names: Vec<&str> = differences.iter().map(|difference| difference.what).collect();
+    let names: Vec<&str> = differences
+        .iter()
+        .map(|difference| difference.what)
+        .collect();
     assert_eq!(names, ["name"]);
 }
 
@@ -52,7 +55,10 @@ fn a_closed_loop_is_not_held_against_an_open_one_nor_a_server_against_a_function
     let text = refusal(|_, b| each(b, |meta| meta.load.closed_loop = true));
     assert!(text.contains("loop (open against closed)"), "{text}");
     let text = refusal(|a, _| each(a, |meta| meta.load.target.clear()));
-    assert!(text.contains("transport (in process against http)"), "{text}");
+    assert!(
+        text.contains("transport (in process against http)"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -65,7 +71,10 @@ fn what_is_set_on_purpose_is_listed_as_what_is_compared() {
     });
     b[1].meta.load.warmup_rule = "auto: stationary after 9 s".to_owned();
     let differences = check(&a, &b).expect("they match");
-    let names: Vec<&str> = differences.iter().map(|difference| difference.what).collect();
+    let names: Vec<&str> = differences
+        .iter()
+        .map(|difference| difference.what)
+        .collect();
     assert_eq!(names, ["name", "target", "pipeline", "warm-up"]);
     assert_eq!(differences[2].to_string(), "pipeline (0 against 8)");
 }
@@ -85,9 +94,15 @@ fn a_run_that_measured_nothing_or_not_to_the_end_is_refused_by_name() {
         b[1].meta.state = tailcut_report::recording::State::Partial;
         b[1].meta.state_reason = Some("interrupted".to_owned());
     });
-    assert!(text.contains("pool-1") && text.contains("interrupted"), "{text}");
+    assert!(
+        text.contains("pool-1") && text.contains("interrupted"),
+        "{text}"
+    );
     let text = refusal(|_, b| b[0].response.reset());
-    assert!(text.contains("pool-0") && text.contains("no response"), "{text}");
+    assert!(
+        text.contains("pool-0") && text.contains("no response"),
+        "{text}"
+    );
     let text = refusal(|_, b| b.clear());
     assert!(text.contains("B has no complete run"), "{text}");
 }

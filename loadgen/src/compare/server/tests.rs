@@ -86,7 +86,10 @@ fn a_server_that_dies_during_the_run_is_no_server_to_have_measured() {
         std::thread::sleep(LOOK);
     }
     let text = server.stop().expect_err("it had ended").to_string();
-    assert!(text.contains("during the run (exit status: 7); it printed nothing"), "{text}");
+    assert!(
+        text.contains("during the run (exit status: 7); it printed nothing"),
+        "{text}"
+    );
     listening.join().expect("it accepted");
 }
 
@@ -99,7 +102,10 @@ fn somebody_else_at_the_address_is_not_measured_by_mistake() {
     let text = start("sleep 9", address, &log)
         .expect_err("it is taken")
         .to_string();
-    assert!(text.contains(&address.to_string()) && text.contains("listens"), "{text}");
+    assert!(
+        text.contains(&address.to_string()) && text.contains("listens"),
+        "{text}"
+    );
     assert!(!log.exists(), "nothing was started");
     let other = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     let endpoint = Endpoint::Udp(other.local_addr().expect("it has an address"));
@@ -137,8 +143,16 @@ fn datagrams_cannot_be_waited_for_so_a_server_of_them_must_live_for_a_moment() {
     let start = |command: &str, log: &str| {
         Server::start(command, endpoint, &dir.path().join(log), PATIENCE, &stop)
     };
-    assert!(start("exec sleep 1000", "lives").expect("it lives").stop().is_ok());
-    assert!(matches!(start("exit 1", "dies"), Err(ServerError::Ended { .. })));
+    assert!(
+        start("exec sleep 1000", "lives")
+            .expect("it lives")
+            .stop()
+            .is_ok()
+    );
+    assert!(matches!(
+        start("exit 1", "dies"),
+        Err(ServerError::Ended { .. })
+    ));
 }
 
 #[test]
