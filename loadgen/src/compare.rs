@@ -28,7 +28,7 @@ mod run;
 pub mod server;
 pub mod session;
 pub mod statistics;
-mod verdict;
+pub mod verdict;
 
 #[cfg(test)]
 mod false_alarms;

@@ -17,7 +17,6 @@ mod part;
 mod places;
 mod protocols;
 mod recorder;
-mod secured;
 pub mod session;
 mod source;
 mod tally;

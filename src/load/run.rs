@@ -52,6 +52,12 @@ pub struct RunArguments {
     /// Prints the scenario that would run, as TOML with everything decided, and runs nothing.
     #[arg(long, conflicts_with_all = ["json", "out"])]
     pub print_scenario: bool,
+    /// Which repetition of the scenario this is: of a comparison, which makes its runs by this command.
+    #[arg(long, value_name = "N", default_value_t = 1, hide = true)]
+    pub repetition: u32,
+    /// Its place among all runs of the comparison.
+    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
+    pub sequence: u32,
     #[command(flatten)]
     pub scenario: ScenarioArguments,
 }
@@ -86,6 +92,9 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
             if !existed {
                 // Only if nothing was recorded: a folder that holds something stays.
                 let _ = std::fs::remove_dir(&dir);
+                if let (None, Some(parent)) = (&arguments.out, dir.parent()) {
+                    let _ = std::fs::remove_dir(parent);
+                }
             }
             match error.downcast_ref::<LoadError>() {
                 Some(LoadError::Scenario(_)) => Ok(refused(&error)),
@@ -108,7 +117,11 @@ fn watched(
 ) -> Result<Ending> {
     eprintln!("{}", show::announcement(scenario, dir));
     let mut live = Live::new(scenario);
-    let ran = runs(dir, &labels(1, 0), &mut |second| live.second(second));
+    let ran = runs(
+        dir,
+        &labels(arguments.repetition, arguments.sequence),
+        &mut |second| live.second(second),
+    );
     live.finish();
     let outcome = ran?;
     let ending = Ending::of(scenario, &outcome);

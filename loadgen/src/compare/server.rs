@@ -12,6 +12,7 @@
 //! keeps it in the foreground. UDP has nothing to wait for: a server counts as ready when it has lived for a
 //! moment.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -40,20 +41,37 @@ const SHOWN_BYTES: u64 = 2_000;
 const SHOWN_LINES: usize = 10;
 
 /// Where a server is to be found, and how it is seen to be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
-    /// It accepts connections here.
-    Tcp(SocketAddr),
-    /// It receives datagrams here.
-    Udp(SocketAddr),
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// All addresses of its name; it may serve any of them. Not empty.
+    pub addresses: Vec<SocketAddr>,
+    /// Whether it receives datagrams rather than accepts connections.
+    pub datagrams: bool,
 }
 
 impl Endpoint {
-    fn address(self) -> SocketAddr {
-        match self {
-            Endpoint::Tcp(address) | Endpoint::Udp(address) => address,
-        }
+    /// Somebody accepts connections, or receives datagrams.
+    fn is_served(&self) -> bool {
+        self.addresses.iter().any(|address| {
+            let in_use = |bound: io::Result<()>| matches!(bound, Err(cause) if cause.kind() == io::ErrorKind::AddrInUse);
+            if self.datagrams {
+                in_use(UdpSocket::bind(address).map(drop))
+            } else {
+                accepts(address) || in_use(TcpListener::bind(address).map(drop))
+            }
+        })
     }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        f.write_str(&addresses.join(" or "))
+    }
+}
+
+fn accepts(address: &SocketAddr) -> bool {
+    TcpStream::connect_timeout(address, Duration::from_millis(200)).is_ok()
 }
 
 /// Why there is no server.
@@ -65,7 +83,7 @@ pub enum ServerError {
     )]
     AddressTaken {
         /// Where.
-        address: SocketAddr,
+        address: String,
         /// The command.
         command: String,
     },
@@ -101,7 +119,7 @@ pub enum ServerError {
         /// The command.
         command: String,
         /// Where.
-        address: SocketAddr,
+        address: String,
         /// How long it was waited for.
         waited: Duration,
         /// The end of what it printed.
@@ -128,7 +146,6 @@ fn tail(last_lines: &str, log: &Path) -> String {
 #[derive(Debug)]
 pub struct Server {
     command: String,
-    endpoint: Endpoint,
     child: Child,
     log: PathBuf,
     /// Its process group is gone, or was killed.
@@ -147,25 +164,24 @@ impl Server {
     /// connections in time; `stop` was set. Nothing is left running then.
     pub fn start(
         command: &str,
-        endpoint: Endpoint,
+        endpoint: &Endpoint,
         log: &Path,
         patience: Duration,
         stop: &AtomicBool,
     ) -> Result<Server, ServerError> {
-        if is_taken(endpoint) {
+        if endpoint.is_served() {
             return Err(ServerError::AddressTaken {
-                address: endpoint.address(),
+                address: endpoint.to_string(),
                 command: command.to_owned(),
             });
         }
         let mut server = Server {
             command: command.to_owned(),
-            endpoint,
             child: spawn(command, log)?,
             log: log.to_path_buf(),
             stopped: false,
         };
-        server.wait_until_ready(patience, stop)?;
+        server.wait_until_ready(endpoint, patience, stop)?;
         Ok(server)
     }
 
@@ -189,20 +205,19 @@ impl Server {
 
     fn wait_until_ready(
         &mut self,
+        endpoint: &Endpoint,
         patience: Duration,
         stop: &AtomicBool,
     ) -> Result<(), ServerError> {
-        let address = self.endpoint.address();
         let begin = Instant::now();
         loop {
             if let Some(status) = self.has_ended() {
-                return Err(self.ended(status, format!("before it served {address}")));
+                return Err(self.ended(status, format!("before it served {endpoint}")));
             }
-            let ready = match self.endpoint {
-                Endpoint::Tcp(address) => {
-                    TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
-                }
-                Endpoint::Udp(_) => begin.elapsed() >= SETTLE,
+            let ready = if endpoint.datagrams {
+                begin.elapsed() >= SETTLE
+            } else {
+                endpoint.addresses.iter().any(accepts)
             };
             if ready {
                 return Ok(());
@@ -215,7 +230,7 @@ impl Server {
             if begin.elapsed() >= patience {
                 return Err(ServerError::NotReady {
                     command: self.command.clone(),
-                    address,
+                    address: endpoint.to_string(),
                     waited: patience,
                     last_lines: self.last_lines(),
                     log: self.log.clone(),
@@ -324,18 +339,6 @@ fn spawn(command: &str, log: &Path) -> Result<Child, ServerError> {
     shell
         .spawn()
         .map_err(failed("start a shell for", command.to_owned()))
-}
-
-/// Whether somebody is there: a connection is accepted, or the address cannot be bound to.
-fn is_taken(endpoint: Endpoint) -> bool {
-    let in_use = |bound: io::Result<()>| matches!(bound, Err(cause) if cause.kind() == io::ErrorKind::AddrInUse);
-    match endpoint {
-        Endpoint::Tcp(address) => {
-            TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok()
-                || in_use(TcpListener::bind(address).map(drop))
-        }
-        Endpoint::Udp(address) => in_use(UdpSocket::bind(address).map(drop)),
-    }
 }
 
 /// The end of a file, as text that is safe to print.

@@ -15,10 +15,24 @@ fn listens_after(address: SocketAddr, wait: Duration) -> JoinHandle<()> {
     })
 }
 
+fn tcp(address: SocketAddr) -> Endpoint {
+    Endpoint {
+        addresses: vec![address],
+        datagrams: false,
+    }
+}
+
+fn udp(address: SocketAddr) -> Endpoint {
+    Endpoint {
+        addresses: vec![address],
+        datagrams: true,
+    }
+}
+
 fn start(command: &str, address: SocketAddr, log: &Path) -> Result<Server, ServerError> {
     let patience = Duration::from_secs(5);
     let stop = AtomicBool::new(false);
-    Server::start(command, Endpoint::Tcp(address), log, patience, &stop)
+    Server::start(command, &tcp(address), log, patience, &stop)
 }
 
 fn is_running(process: &str) -> bool {
@@ -108,22 +122,22 @@ fn somebody_else_at_the_address_is_not_measured_by_mistake() {
     );
     assert!(!log.exists(), "nothing was started");
     let other = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    let endpoint = Endpoint::Udp(other.local_addr().expect("it has an address"));
+    let endpoint = udp(other.local_addr().expect("it has an address"));
     let stop = AtomicBool::new(false);
-    let refused = Server::start("sleep 9", endpoint, &log, PATIENCE, &stop);
+    let refused = Server::start("sleep 9", &endpoint, &log, PATIENCE, &stop);
     assert!(matches!(refused, Err(ServerError::AddressTaken { .. })));
 }
 
 #[test]
 fn waiting_ends_with_patience_or_with_an_interruption_and_leaves_nothing_running() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let endpoint = Endpoint::Tcp(free_address());
+    let endpoint = tcp(free_address());
     for (log, stop) in [("late", false), ("stopped", true)] {
         let log = dir.path().join(log);
         let command = "echo $$; exec sleep 1000";
         let patience = Duration::from_millis(300);
         let stop = AtomicBool::new(stop);
-        let error = Server::start(command, endpoint, &log, patience, &stop);
+        let error = Server::start(command, &endpoint, &log, patience, &stop);
         match error.expect_err("nobody listens") {
             ServerError::NotReady { last_lines, .. } => {
                 assert!(!stop.load(Ordering::SeqCst));
@@ -138,10 +152,10 @@ fn waiting_ends_with_patience_or_with_an_interruption_and_leaves_nothing_running
 #[test]
 fn datagrams_cannot_be_waited_for_so_a_server_of_them_must_live_for_a_moment() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let endpoint = Endpoint::Udp("127.0.0.1:9".parse().expect("an address"));
+    let endpoint = udp("127.0.0.1:9".parse().expect("an address"));
     let stop = AtomicBool::new(false);
     let start = |command: &str, log: &str| {
-        Server::start(command, endpoint, &dir.path().join(log), PATIENCE, &stop)
+        Server::start(command, &endpoint, &dir.path().join(log), PATIENCE, &stop)
     };
     assert!(
         start("exec sleep 1000", "lives")

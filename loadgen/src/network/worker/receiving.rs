@@ -72,19 +72,28 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
     fn digest(&mut self, index: usize, input: &[u8], at: Nanos) -> Result<(), SessionError> {
         let connection = &mut self.connections[index];
         let (session, out) = (&mut connection.session, &mut connection.out);
-        if connection.pending.is_empty() {
-            let used = session.receive(input, out, &mut self.found)?;
-            connection
-                .pending
-                .extend_from_slice(input.get(used..).unwrap_or_default());
+        let received = if connection.pending.is_empty() {
+            session.receive(input, out, &mut self.found).map(|used| {
+                connection
+                    .pending
+                    .extend_from_slice(input.get(used..).unwrap_or_default());
+            })
         } else {
             connection.pending.extend_from_slice(input);
-            let used = session.receive(&connection.pending, out, &mut self.found)?;
-            let used = used.min(connection.pending.len());
-            connection.pending.drain(..used);
-            if connection.pending.is_empty() {
-                empty(&mut connection.pending);
-            }
+            session
+                .receive(&connection.pending, out, &mut self.found)
+                .map(|used| {
+                    let used = used.min(connection.pending.len());
+                    connection.pending.drain(..used);
+                    if connection.pending.is_empty() {
+                        empty(&mut connection.pending);
+                    }
+                })
+        };
+        if let Err(error) = received {
+            // What came whole before the error is answered, and by this connection alone.
+            self.deal_with_found(index, at)?;
+            return Err(error);
         }
         let datagram = matches!(connection.socket, Some(Socket::Datagrams(_)));
         let left = connection.pending.len();

@@ -8,6 +8,7 @@ use crate::network::channel::{Socket, advice, kind_of};
 use crate::network::connection::State;
 use crate::network::session::{MakeSession, Session};
 use crate::network::source::Source;
+use crate::schedule::Lane as _;
 use mio::Token;
 use std::borrow::Cow;
 
