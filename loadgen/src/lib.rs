@@ -54,4 +54,4 @@ pub use error::LoadError;
 pub use host::describe as describe_host;
 pub use memory::estimate as estimated_memory;
 pub use plan::{Form, Labels, RunPlan, Service};
-pub use quantity::{Bytes, QuantityError, Rate, parse_count, parse_duration};
+pub use quantity::{Bytes, QuantityError, Rate, parse_bytes, parse_count, parse_duration};

@@ -24,7 +24,7 @@ mod listener;
 mod process;
 mod sampler;
 
-pub use bottleneck::{Strain, TargetUse, bottleneck};
+pub use bottleneck::{Strain, TargetUse, explain};
 pub use listener::{Listening, find_listener, find_listeners};
 pub use process::is_alive;
 pub use sampler::Sampler;

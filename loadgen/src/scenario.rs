@@ -13,7 +13,6 @@ pub mod notation;
 mod run;
 pub mod settings;
 pub mod slo;
-mod stand_in;
 pub mod warmup;
 
 use std::path::PathBuf;

@@ -135,47 +135,25 @@ impl TargetUse {
     }
 }
 
-/// Who was the bottleneck, by the names of [`Generator::bottleneck`], and why in one sentence for
-/// [`Generator::reason`].
-///
-/// `generator` has its figures already; `kept` says whether the schedule was kept. `target` is `None`
-/// where nobody's resources were sampled: then only the generator's side is known, and said.
-#[must_use]
-pub fn bottleneck(
-    generator: &Generator,
-    kept: bool,
-    target: Option<&TargetUse>,
-) -> (&'static str, String) {
-    let own = format!(
-        "the generator's workers were busy {} of the time and sent late by {} at P99.9",
-        percent(generator.busy),
-        Nanos(generator.lateness_p999_ns)
-    );
-    if generator.busy >= FULL {
-        return (
-            "generator",
-            format!("{own}: more workers, or a lower rate, are needed to see the target's limit"),
-        );
+/// Adds to the generator's verdict what is known of the target: its sentence grows by the limit that the
+/// target reached, and where threads of the target waited for cores the machine is to blame, not
+/// the target. A verdict against the generator stays as it is: it is not the target's use that matters then.
+pub fn explain(generator: &mut Generator, target: &TargetUse) {
+    let found = target.describe();
+    if generator.bottleneck == "target" && target.strain() == Strain::TooFewCpus {
+        "machine".clone_into(&mut generator.bottleneck);
     }
-    let named = target.map(|target| (target.strain(), target.describe()));
-    match named {
-        Some((Strain::TooFewCpus, found)) => ("machine", format!("{found}; {own}")),
-        Some((Strain::Cpu | Strain::Thread | Strain::Memory, found)) => {
-            ("target", format!("{found}; {own}"))
-        }
-        Some((Strain::None, found)) if !kept => (
-            "target",
-            format!(
-                "{own}, so the schedule was missed by the target; {found}: it waited for something else"
-            ),
-        ),
-        None if !kept => (
-            "target",
-            format!("{own}, so the schedule was missed by the target"),
-        ),
-        Some((Strain::None, found)) => ("none", format!("{own}; {found}: neither was at a limit")),
-        None => ("none", format!("{own}, and the schedule was kept")),
+    if generator.bottleneck == "generator" {
+        return;
     }
+    generator.reason = match (generator.reason.is_empty(), generator.bottleneck.as_str()) {
+        (true, _) => found,
+        (false, "target") if target.strain() == Strain::None => format!(
+            "{}; {found}, so it waited for something that is not seen from outside",
+            generator.reason
+        ),
+        (false, _) => format!("{}; {found}", generator.reason),
+    };
 }
 
 /// Two significant decimals at most, none that are zero.
@@ -258,28 +236,35 @@ mod tests {
     }
 
     #[test]
-    fn the_generator_is_blamed_before_the_target_and_nobody_without_reason() {
-        let generator = |busy: f64| Generator {
-            busy,
-            lateness_p999_ns: 12_000,
-            ..Generator::default()
-        };
+    fn what_is_known_of_the_target_explains_the_verdict_and_never_clears_the_generator() {
         let full = second(1990, 990, 0, 0);
         let idle = second(200, 100, 0, 0);
         let waiting = second(900, 900, 900, 0);
-        for (busy, kept, target, who) in [
-            (0.99, false, Some(&full), "generator"),
-            (0.3, false, Some(&full), "target"),
-            (0.3, true, Some(&full), "target"),
-            (0.3, false, Some(&waiting), "machine"),
-            (0.3, false, Some(&idle), "target"),
-            (0.3, false, None, "target"),
-            (0.3, true, Some(&idle), "none"),
-            (0.3, true, None, "none"),
+        for (before, target, after, words) in [
+            ("generator", &full, "generator", "so it was"),
+            (
+                "target",
+                &full,
+                "target",
+                "so it was; the target used 1.99 cores",
+            ),
+            ("target", &waiting, "machine", "too few CPUs"),
+            (
+                "target",
+                &idle,
+                "target",
+                "waited for something that is not seen",
+            ),
+            ("none", &full, "none", "the target's CPU is the limit"),
         ] {
-            let (found, reason) = bottleneck(&generator(busy), kept, target);
-            assert_eq!(found, who, "{reason}");
-            assert!(reason.contains("12 us at P99.9"), "{reason}");
+            let mut generator = Generator {
+                bottleneck: before.to_owned(),
+                reason: "so it was".to_owned(),
+                ..Generator::default()
+            };
+            explain(&mut generator, target);
+            assert_eq!(generator.bottleneck, after, "{}", generator.reason);
+            assert!(generator.reason.contains(words), "{}", generator.reason);
         }
     }
 }
