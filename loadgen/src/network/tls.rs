@@ -74,6 +74,18 @@ impl TlsClient {
         })
     }
 
+    /// The configuration that every channel has.
+    #[must_use]
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.config
+    }
+
+    /// The name that the certificate must bear.
+    #[must_use]
+    pub fn server_name(&self) -> &ServerName<'static> {
+        &self.name
+    }
+
     /// A channel for a new connection. Its greeting is fetched by [`TlsChannel::start`].
     ///
     /// # Errors
