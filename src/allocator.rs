@@ -47,6 +47,15 @@ impl Allocator {
         }
     }
 
+    /// What a recording says of it.
+    pub fn description(self) -> &'static str {
+        match self {
+            Allocator::System => "system",
+            Allocator::Jemalloc => "jemalloc 5 (tikv-jemallocator), default settings",
+            Allocator::Mimalloc => "mimalloc 2 (mimalloc crate), default settings",
+        }
+    }
+
     /// The allocator of this process.
     pub fn current() -> Allocator {
         match chosen() & !COUNTED {

@@ -18,6 +18,8 @@ pub struct Cli {
 pub enum Command {
     /// Reproduces the spike with an order service on this machine, removes it, shows the difference.
     Demo(DemoArguments),
+    /// Loads a service open loop, within this process or over the network, and compares such runs.
+    Load(Box<crate::load::LoadArguments>),
     /// Records allocator calls and pauses of a live process, by eBPF.
     Record(RecordArguments),
     /// Shows allocator calls and pauses of a live process while they happen.

@@ -1,7 +1,7 @@
 //! `tailcut`: proves that memory allocation causes a latency tail, removes it, and proves that it
 //! is gone.
 //!
-//! This file only dispatches. [`demo`] runs the whole loop; [`render`] makes a report of
+//! This file only dispatches. [`demo`] runs the whole loop; [`load`] makes load; [`render`] makes a report of
 //! recordings; [`tracing`] watches a live process; [`doctor`] says what can be traced here;
 //! [`allocator`] is why one executable can run on any allocator.
 
@@ -11,6 +11,7 @@ mod demo;
 #[cfg(target_os = "linux")]
 mod doctor;
 mod interrupt;
+mod load;
 mod output;
 mod render;
 mod tracing;
@@ -22,6 +23,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     let result = match cli::Cli::parse().command {
         cli::Command::Demo(arguments) => demo::run(&arguments),
+        cli::Command::Load(arguments) => load::run(&arguments),
         cli::Command::Report(arguments) => render::run(&arguments),
         cli::Command::Record(arguments) => tracing::record(&arguments),
         cli::Command::Top(arguments) => tracing::top(&arguments),

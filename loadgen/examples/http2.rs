@@ -9,7 +9,7 @@
 
 use std::time::Instant;
 
-use tailcut_loadgen::network::codecs::http2::{Http2, Http2Session};
+use tailcut_loadgen::network::codecs::http2::{Http2, Http2Maker};
 use tailcut_loadgen::network::session::{Answer, Event, MakeSession, Session};
 use tailcut_loadgen::network::target::{NetworkTarget, Transport};
 use tailcut_loadgen::scenario::RequestOptions;
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             body,
             ..RequestOptions::default()
         };
-        let maker = Http2::new(&target, &request)?;
+        let maker = Http2Maker::new(&target, &request)?;
         for under_way in [1, 10, 100] {
             let seconds = time(&mut maker.make(), under_way)?;
             println!(
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Seconds for all requests.
-fn time(session: &mut Http2Session, under_way: u64) -> Result<f64, Box<dyn std::error::Error>> {
+fn time(session: &mut Http2, under_way: u64) -> Result<f64, Box<dyn std::error::Error>> {
     let (mut out, mut events, mut input) = (Vec::new(), Vec::new(), Vec::new());
     session.open(&mut out);
     out.drain(..PREFACE);
@@ -66,6 +66,7 @@ fn time(session: &mut Http2Session, under_way: u64) -> Result<f64, Box<dyn std::
             session.send(sent, &mut out);
             sent += 1;
         }
+        session.seal(&mut out);
         granted += out.len();
         answer(&mut out, &mut input);
         if granted > 1 << 28 {

@@ -26,18 +26,24 @@
 //! 100 s are recorded as 100 s.
 
 pub mod clock;
+pub mod compare;
 mod counting;
 mod engine;
 mod error;
 pub mod host;
+pub mod measured;
 mod memory;
 pub mod network;
 pub mod order;
 mod plan;
 pub mod quantity;
+pub mod resources;
 pub mod scenario;
 pub mod schedule;
+pub mod search;
+pub mod serve;
 mod services;
+pub mod sweep;
 pub mod workload;
 
 pub use clock::Nanos;

@@ -1,26 +1,33 @@
 //! A scenario: one load run, wholly decided before it starts, whatever it loads.
 //!
-//! Flags and a TOML file say the same things; both become a [`Scenario`], and [`run`] runs it: in
-//! this process, by the engine of [`crate::engine`], or against a server, by [`crate::network`]. Searches,
-//! sweeps and comparisons are made of scenarios.
+//! Flags and a TOML file say the same things ([`settings`]); both become a [`Scenario`], which
+//! [`Scenario::check`] finds runnable, and [`run`] runs: in this process, by the engine of [`crate::run`], or
+//! against a server, by [`crate::network`]. Searches, sweeps and comparisons are made of scenarios.
 
 pub mod arrivals;
+mod check;
 pub mod fault;
+pub mod file;
+pub mod in_process;
+pub mod notation;
+mod run;
+pub mod settings;
 pub mod slo;
+mod stand_in;
 pub mod warmup;
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
 
 use crate::clock::Nanos;
-use crate::engine::{LiveSecond, RunOutcome};
-use crate::error::LoadError;
 use crate::network::target::NetworkTarget;
-use crate::plan::{Form, Labels, Service};
+use crate::plan::{Form, Service};
 use crate::quantity::Rate;
 
 pub use arrivals::Arrivals;
 pub use fault::Fault;
+pub use file::SCENARIO_FILE;
+pub use run::{judge, run};
+pub use settings::Settings;
 pub use slo::Slo;
 pub use warmup::WarmUp;
 
@@ -30,6 +37,26 @@ pub enum ScenarioError {
     /// Settings that do not go together, or cannot run here.
     #[error("{0}")]
     Refused(String),
+    /// A file that cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A scenario file that says something wrong.
+    #[error("{path}:{line}:{column}: {reason}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong there, and what would be right.
+        reason: String,
+    },
 }
 
 /// What is loaded.
@@ -147,26 +174,6 @@ pub struct Scenario {
     pub watched: Watched,
     /// The schedule begins at this instant of the wall clock, in nanoseconds since 1970 [at once].
     pub start_at_unix_ns: Option<u64>,
-    /// Which part of the load this process makes [all].
+    /// Which part of the load this process makes [all of it].
     pub shard: Option<Shard>,
-}
-
-/// Runs `scenario` and leaves its recording in `dir`, which must not hold anything yet.
-///
-/// Blocks for warm-up, duration and a grace of at most a second (network: of at most the request
-/// timeout). `on_second` is called about once a second on the calling thread. Setting `stop` ends the run
-/// within some milliseconds; the recording is then partial, readable, and says so.
-///
-/// # Errors
-/// What cannot run here; a target that cannot be reached; too few file descriptors; a
-/// recording that cannot be written.
-pub fn run(
-    scenario: &Scenario,
-    dir: &Path,
-    labels: &Labels,
-    stop: &AtomicBool,
-    on_second: &mut dyn FnMut(&LiveSecond),
-) -> Result<RunOutcome, LoadError> {
-    let _ = (scenario, dir, labels, stop, on_second);
-    Err(ScenarioError::Refused("nothing runs scenarios yet".to_owned()).into())
 }

@@ -25,6 +25,7 @@ pub mod format;
 mod heat;
 mod html;
 mod json;
+mod load;
 mod markdown;
 mod measures;
 mod pauses;
@@ -40,8 +41,12 @@ mod verdict;
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
 pub use json::Document;
+pub use load::{
+    ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
+};
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
 pub use report::Report;
 pub use table::Table;
+pub use text::name as printable_name;
 pub use variant::label;
 pub use verdict::{Outcome, Verdict};

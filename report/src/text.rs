@@ -21,7 +21,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// A name: clean, and cut with an ellipsis where it is longer than a table can bear.
-pub(crate) fn name(text: &str) -> String {
+pub fn name(text: &str) -> String {
     let cut = text.char_indices().nth(4 * LONGEST_NAME);
     let mut name = clean(cut.map_or(text, |(at, _)| &text[..at]));
     if let Some((at, _)) = name.char_indices().nth(LONGEST_NAME) {

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use tailcut_loadgen::scenario::WarmUp;
 use tailcut_loadgen::{Form, Labels, LiveSecond, Nanos, RunPlan, Service, count_requests, run};
 use tailcut_pool::meter;
 use tailcut_report::recording::State;
@@ -56,7 +57,7 @@ pub fn plan(order: &Order, dir: &Path) -> Result<RunPlan> {
         },
         rate: order.rate.parse()?,
         duration: Nanos(order.duration_ns),
-        warmup: Nanos(WARMUP_SECONDS * 1_000_000_000),
+        warmup: WarmUp::Fixed(Nanos(WARMUP_SECONDS * 1_000_000_000)),
         window: order.window,
         workers: order.workers,
         ..RunPlan::new(service, dir)
@@ -84,7 +85,7 @@ fn carry_out(order: &Order, stop: &AtomicBool) -> Result<Answer> {
                 run: *repetition,
                 sequence: *sequence,
                 command: order.command.clone(),
-                allocator: allocator_name(),
+                allocator: Allocator::current().description().to_owned(),
             };
             let outcome = run(&plan, stop, &mut |second| {
                 say(&Answer::Second(live(second)));
@@ -136,12 +137,4 @@ fn say(answer: &Answer) {
 fn die_with_the_parent() {
     // A kernel that refuses leaves us where we were.
     let _ = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM);
-}
-
-fn allocator_name() -> String {
-    match Allocator::current() {
-        Allocator::System => "system".to_owned(),
-        Allocator::Jemalloc => "jemalloc 5 (tikv-jemallocator), default settings".to_owned(),
-        Allocator::Mimalloc => "mimalloc 2 (mimalloc crate), default settings".to_owned(),
-    }
 }

@@ -395,7 +395,10 @@ fn source(scenario: &Scenario, begin: Nanos, index: usize) -> Source {
     let lane = shard.index * scenario.workers + index;
     let lanes = shard.of * scenario.workers;
     match &scenario.pacing {
-        Pacing::Open { rate, .. } => Source::Open(Schedule::new(begin, *rate).lane(lane, lanes)),
+        Pacing::Open { rate, arrivals } => {
+            let schedule = Schedule::new(begin, *rate, arrivals, scenario.seed);
+            Source::Open(schedule.lane(lane, lanes))
+        }
         Pacing::Closed => Source::Closed {
             next: u64::from(lane),
             stride: u64::from(lanes),

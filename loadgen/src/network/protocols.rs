@@ -1,9 +1,9 @@
 //! From a target's protocol to a type: the one place where protocols are named.
 
 use super::NetworkError;
-use super::codecs::grpc::{Grpc, ReflectionTls};
+use super::codecs::grpc::GrpcMaker;
 use super::codecs::http1::Http1Maker;
-use super::codecs::http2::Http2;
+use super::codecs::http2::Http2Maker;
 use super::codecs::order::OrderMaker;
 use super::codecs::redis::RedisMaker;
 use super::codecs::websocket::WebSocketMaker;
@@ -11,7 +11,6 @@ use super::session::MakeSession;
 use super::target::{NetworkTarget, Transport};
 use super::tls::TlsClient;
 use crate::scenario::Scenario;
-use std::sync::Arc;
 
 /// Something to be done with sessions of a type that it does not know: compiled for each.
 pub(super) trait WithSessions {
@@ -34,14 +33,8 @@ pub(super) fn dispatch<J: WithSessions>(
     Ok(match target.transport {
         Transport::Tcp | Transport::Udp => job.with(OrderMaker::new(scenario.seed, options)?),
         Transport::Http1 => job.with(Http1Maker::new(target, options)?),
-        Transport::Http2 => job.with(Http2::new(target, options)?),
-        Transport::Grpc => {
-            let tls = tls.map(|tls| ReflectionTls {
-                config: Arc::clone(tls.config()),
-                server_name: tls.server_name().clone(),
-            });
-            job.with(Grpc::prepare(target, options, tls.as_ref())?)
-        }
+        Transport::Http2 => job.with(Http2Maker::new(target, options)?),
+        Transport::Grpc => job.with(GrpcMaker::prepare(target, options, tls)?),
         Transport::WebSocket => job.with(WebSocketMaker::new(target, options)?),
         Transport::Redis => job.with(RedisMaker::new(options)?),
     })

@@ -60,6 +60,12 @@ pub trait Session {
     /// [`Session::ready`].
     fn send(&mut self, request: u64, out: &mut Vec<u8>);
 
+    /// All that is sent in one go has been given to [`Session::send`]: appends what was held back, so that it
+    /// could be sent together.
+    fn seal(&mut self, out: &mut Vec<u8>) {
+        let _ = out;
+    }
+
     /// Takes in bytes from the peer: returns how many were used up from the front; the loop gives the rest
     /// again with what comes behind it. Appends what was found to `events`, and what the protocol itself
     /// answers (acknowledgements, window updates) to `out`.
@@ -119,6 +125,10 @@ impl<S: Session + ?Sized> Session for Box<S> {
 
     fn send(&mut self, request: u64, out: &mut Vec<u8>) {
         (**self).send(request, out);
+    }
+
+    fn seal(&mut self, out: &mut Vec<u8>) {
+        (**self).seal(out);
     }
 
     fn receive(

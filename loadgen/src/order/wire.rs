@@ -34,6 +34,48 @@ const VERSION: u8 = 1;
 const HEADER: usize = 20;
 const ITEM: usize = 12;
 
+/// The longest order, in bytes.
+pub const MAX_ORDER: usize = HEADER + MAX_ITEMS * ITEM + MAX_METADATA * (2 + MAX_KEY + MAX_VALUE);
+
+/// Where the first order in a stream ends, as its header says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frame {
+    /// An order of so many bytes, if it is one: at least a header, and possibly more than
+    /// [`MAX_ORDER`]. All of them need not be there yet.
+    Whole(usize),
+    /// Too few bytes to tell.
+    Unknown,
+    /// These are no orders of a version that is known: nobody can say where the next one begins.
+    Lost,
+}
+
+impl Frame {
+    /// Reads the length of the order at the front of `bytes`, and no more.
+    #[inline]
+    #[must_use]
+    pub fn find(bytes: &[u8]) -> Frame {
+        let Some(&[l0, l1, version]) = bytes.first_chunk::<3>() else {
+            return Frame::Unknown;
+        };
+        let length = usize::from(u16::from_le_bytes([l0, l1]));
+        if version == VERSION && length >= HEADER {
+            Frame::Whole(length)
+        } else {
+            Frame::Lost
+        }
+    }
+}
+
+/// The client's id in bytes that may be no valid order; 0 where they end before it.
+#[inline]
+#[must_use]
+pub fn client_id(bytes: &[u8]) -> u64 {
+    let id = bytes
+        .split_at_checked(8)
+        .and_then(|(_, rest)| rest.first_chunk());
+    id.map_or(0, |id| u64::from_le_bytes(*id))
+}
+
 /// One line of an order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Item {

@@ -217,6 +217,16 @@ pub(super) fn create_empty(dir: &Path, allowed: &[&str]) -> Result<(), Recording
     Ok(())
 }
 
+/// Replaces `meta.json` of a recording that has ended, as a whole: by what was found out about it since.
+///
+/// `meta` must be what was read or written there, with something added; its clock above all must be the same.
+///
+/// # Errors
+/// As [`Writer::update_meta`]; the old file then stays.
+pub fn rewrite_meta(dir: &Path, meta: &Meta) -> Result<(), RecordingError> {
+    write_meta(dir, meta)
+}
+
 /// Replaces `meta.json`.
 pub(super) fn write_meta(dir: &Path, meta: &Meta) -> Result<(), RecordingError> {
     replace_json(dir, META_FILE, meta, Layout::Indented, u64::MAX)

@@ -23,29 +23,29 @@ use prost_reflect::MethodDescriptor;
 
 use self::reflection::Reflected;
 use self::schema::MethodName;
-use super::http2::{self, Http2Session, Meaning, Prepared};
+use super::http2::{self, Http2, Prepared};
+use super::options::{RequestOption, refuse_others};
 use crate::network::error::NetworkError;
 use crate::network::session::MakeSession;
 use crate::network::target::NetworkTarget;
+use crate::network::tls::TlsClient;
 use crate::scenario::RequestOptions;
 
-/// How a server is asked over TLS for its schema, before the run.
-#[derive(Debug, Clone)]
-pub struct ReflectionTls {
-    /// Must offer [`http2::ALPN`].
-    pub config: Arc<rustls::ClientConfig>,
-    /// The name that the certificate must bear.
-    pub server_name: rustls::pki_types::ServerName<'static>,
-}
+const USED: [RequestOption; 4] = [
+    RequestOption::GrpcMethod,
+    RequestOption::DescriptorSet,
+    RequestOption::Headers,
+    RequestOption::Body,
+];
 
 /// Makes the sessions of `grpc://` and `grpcs://` targets.
 #[derive(Debug, Clone)]
-pub struct Grpc {
+pub struct GrpcMaker {
     prepared: Arc<Prepared>,
 }
 
-impl Grpc {
-    /// Prepares the one call that all sessions make.
+impl GrpcMaker {
+    /// Prepares the one call that all sessions make. A target over TLS needs `tls`.
     ///
     /// Without a descriptor set it asks the server by reflection, over a connection of its own, for at most
     /// 10 s; blocks for that long. Not to be called from within an async runtime. A method whose message is
@@ -58,11 +58,13 @@ impl Grpc {
     pub fn prepare(
         target: &NetworkTarget,
         request: &RequestOptions,
-        tls: Option<&ReflectionTls>,
+        tls: Option<&TlsClient>,
     ) -> Result<Self, NetworkError> {
-        refuse_foreign(request)?;
-        let name = method_name(target, request)?;
-        let (mut headers, host) = http2::headers(&request.headers)?;
+        refuse_others("gRPC", &USED, request)?;
+        let name = MethodName::parse(request.grpc_method.as_deref().unwrap_or_default())?;
+        let headers = http2::headers(&request.headers)?;
+        headers.refuse_numbered()?;
+        let (mut headers, host) = (headers.fixed, headers.host);
         let authority = host.map_or_else(|| http2::authority(target), Ok)?;
         let method = match &request.descriptor_set {
             Some(file) => Some(schema::find(&schema::from_file(file)?, &name)?),
@@ -89,47 +91,16 @@ impl Grpc {
         set_protocol(&mut headers);
         let head = http2::head(target.tls, authority, &name.path(), Method::POST, headers)?;
         Ok(Self {
-            prepared: Arc::new(Prepared::new(head, Some(body), Meaning::Grpc)),
+            prepared: Arc::new(Prepared::grpc(head, body)),
         })
     }
 }
 
-impl MakeSession for Grpc {
-    type Session = Http2Session;
+impl MakeSession for GrpcMaker {
+    type Session = Http2;
 
-    fn make(&self) -> Http2Session {
-        Http2Session::new(Arc::clone(&self.prepared))
-    }
-}
-
-/// The method is given by itself or as the path of the target.
-fn method_name(
-    target: &NetworkTarget,
-    request: &RequestOptions,
-) -> Result<MethodName, NetworkError> {
-    let in_path = Some(target.path.trim_start_matches('/')).filter(|path| !path.is_empty());
-    match (&request.grpc_method, in_path) {
-        (Some(_), Some(path)) => Err(NetworkError::Request(format!(
-            "a gRPC method is given, and {path:?} in the target: only one of them can be called"
-        ))),
-        (Some(text), None) => MethodName::parse(text),
-        (None, Some(path)) => MethodName::parse(path),
-        (None, None) => Err(NetworkError::Request(
-            "a gRPC target needs a method, written package.Service/Method".to_owned(),
-        )),
-    }
-}
-
-fn refuse_foreign(request: &RequestOptions) -> Result<(), NetworkError> {
-    let foreign = [
-        (request.method.is_some(), "a method of HTTP: calls are POST"),
-        (!request.command.is_empty(), "a Redis command"),
-    ];
-    match foreign.iter().find(|(given, _)| *given) {
-        Some((_, what)) => Err(NetworkError::Request(format!(
-            "a gRPC target has no use for {what}"
-        ))),
-        None => Ok(()),
+    fn make(&self) -> Http2 {
+        Http2::new(Arc::clone(&self.prepared))
     }
 }
 

@@ -10,7 +10,7 @@
 //! codecs this one allocates for each request: `h2` builds a map of headers for it and one for its answer.
 //!
 //! Limits: an answer's headers may take 64 KiB (its connection refuses more). Pushed answers are refused.
-//! Requests are all alike. A request that is given up is cancelled (`RST_STREAM`); servers
+//! A request that is given up is cancelled (`RST_STREAM`); servers
 //! that take many such for an attack end the connection.
 
 mod calls;
@@ -19,12 +19,13 @@ mod outcome;
 mod pipe;
 mod prepare;
 #[cfg(test)]
-mod tests;
+pub(in crate::network::codecs) mod tests;
 mod wake;
 
 use std::sync::Arc;
 
 use self::link::Link;
+use crate::network::codecs::answers::bad_reply;
 use crate::network::error::NetworkError;
 use crate::network::session::{Answer, Event, MakeSession, Session, SessionError, Ticket};
 use crate::network::target::NetworkTarget;
@@ -33,19 +34,15 @@ use crate::scenario::RequestOptions;
 pub(super) use self::outcome::Meaning;
 pub(super) use self::prepare::{Prepared, authority, head, headers};
 
-/// What TLS must agree on with the server (ALPN) for either protocol of this module.
-pub const ALPN: &[u8] = b"h2";
-
 /// Makes the sessions of `h2://` and `h2s://` targets.
 #[derive(Debug, Clone)]
-pub struct Http2 {
+pub struct Http2Maker {
     prepared: Arc<Prepared>,
 }
 
-impl Http2 {
-    /// Prepares the one request that all sessions send.
-    ///
-    /// GET, or POST with a body; a header `host` becomes `:authority`.
+impl Http2Maker {
+    /// Prepares the requests that all sessions send: GET, or POST with a body. `{n}` stands for the
+    /// request's number, in path, headers and body. A header `host` becomes `:authority`.
     ///
     /// # Errors
     /// A method, path or header that HTTP/2 does not allow; options of other transports.
@@ -56,26 +53,26 @@ impl Http2 {
     }
 }
 
-impl MakeSession for Http2 {
-    type Session = Http2Session;
+impl MakeSession for Http2Maker {
+    type Session = Http2;
 
-    fn make(&self) -> Http2Session {
-        Http2Session::new(Arc::clone(&self.prepared))
+    fn make(&self) -> Http2 {
+        Http2::new(Arc::clone(&self.prepared))
     }
 }
 
 /// One HTTP/2 connection: of plain requests, or of gRPC calls (see [`super::grpc`]).
 #[derive(Debug)]
-pub struct Http2Session {
+pub struct Http2 {
     prepared: Arc<Prepared>,
     /// None until [`Session::open`].
     link: Option<Link>,
     next_ticket: Ticket,
-    /// What was found while there was nobody to tell: in [`Session::send`].
+    /// What was found while there was nobody to tell: while sending.
     untold: Vec<Event>,
 }
 
-impl Http2Session {
+impl Http2 {
     pub(super) fn new(prepared: Arc<Prepared>) -> Self {
         Self {
             prepared,
@@ -86,7 +83,7 @@ impl Http2Session {
     }
 }
 
-impl Session for Http2Session {
+impl Session for Http2 {
     fn open(&mut self, out: &mut Vec<u8>) {
         self.link = Link::open(out);
     }
@@ -95,16 +92,22 @@ impl Session for Http2Session {
         self.link.as_ref().is_some_and(Link::ready)
     }
 
-    fn send(&mut self, _request: u64, out: &mut Vec<u8>) {
+    fn send(&mut self, request: u64, _: &mut Vec<u8>) {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         let sent = self
             .link
             .as_mut()
-            .is_some_and(|link| link.send(ticket, &self.prepared, out, &mut self.untold));
+            .is_some_and(|link| link.send(ticket, request, &self.prepared));
         if !sent {
             let answer = Answer::Failed("not sent".into());
             self.untold.push(Event::Reply(ticket, answer));
+        }
+    }
+
+    fn seal(&mut self, out: &mut Vec<u8>) {
+        if let Some(link) = &mut self.link {
+            link.seal(out, &mut self.untold);
         }
     }
 
@@ -116,10 +119,7 @@ impl Session for Http2Session {
     ) -> Result<usize, SessionError> {
         events.append(&mut self.untold);
         let Some(link) = &mut self.link else {
-            return Err(SessionError {
-                kind: "bad reply",
-                detail: "bytes came before the connection was opened".to_owned(),
-            });
+            return Err(bad_reply("bytes came before the connection was opened"));
         };
         link.receive(input, out, events)?;
         Ok(input.len())

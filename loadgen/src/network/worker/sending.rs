@@ -69,6 +69,7 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
                 }
             }
         }
+        connection.session.seal(&mut connection.out);
         // From here on it is the target's time, even if the kernel does not take all of it at once: that
         // means that the peer does not read.
         let sent = self.clock.now_ns();

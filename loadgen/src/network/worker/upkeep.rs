@@ -9,6 +9,7 @@ use crate::network::connection::State;
 use crate::network::session::{MakeSession, Session};
 use crate::network::source::Source;
 use crate::network::tls::TlsClient;
+use crate::schedule::Lane as _;
 use mio::Token;
 use std::borrow::Cow;
 use std::io;
@@ -153,7 +154,10 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
             run.tally.lost(at);
         }
         if self.run.is_none() {
-            self.note_refusal(format!("{kind}, before the first request"));
+            let detail = self.last_session_error.take();
+            self.note_refusal(
+                detail.unwrap_or_else(|| format!("{kind}, before the first request")),
+            );
         }
         self.last_failure = kind;
         self.put_down(index, at);

@@ -103,6 +103,33 @@ fn an_order_that_cannot_be_written_leaves_the_buffer_as_it_was() {
     assert_eq!(bytes, [1, 2, 3]);
 }
 
+#[test]
+fn the_end_of_the_first_order_in_a_stream_is_found_before_its_last_byte_is_there() {
+    let bytes = sample();
+    assert_eq!(Frame::find(&bytes[..2]), Frame::Unknown);
+    assert_eq!(Frame::find(&bytes[..3]), Frame::Whole(bytes.len()));
+    assert_eq!(client_id(&bytes), OrderView::decode(&bytes).unwrap().id());
+    assert_eq!(client_id(&bytes[..15]), 0);
+    assert_eq!(Frame::find(b"GET /"), Frame::Lost);
+    assert_eq!(Frame::find(&[19, 0, VERSION]), Frame::Lost);
+}
+
+#[test]
+fn no_order_is_longer_than_the_longest() {
+    let items = [Item::default(); MAX_ITEMS];
+    let keys: Vec<String> = (0..MAX_METADATA)
+        .map(|n| format!("{n:0>MAX_KEY$}"))
+        .collect();
+    let value = "v".repeat(MAX_VALUE);
+    let metadata: Vec<Entry<'_>> = keys
+        .iter()
+        .map(|key| (key.as_str(), value.as_str()))
+        .collect();
+    let mut bytes = Vec::new();
+    encode(&mut bytes, 0, 0, &items, &metadata).unwrap();
+    assert_eq!(bytes.len(), MAX_ORDER);
+}
+
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in vec(any::<u8>(), 0..300)) {

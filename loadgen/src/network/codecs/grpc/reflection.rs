@@ -7,6 +7,7 @@
 //! What a server may make us hold is limited: files of 64 MiB together, 10,000 of them, within 10 s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -31,10 +32,10 @@ use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
 
-use super::ReflectionTls;
 use super::schema::{self, MAX_BYTES, MethodName};
 use crate::network::error::NetworkError;
 use crate::network::target::NetworkTarget;
+use crate::network::tls::TlsClient;
 
 /// From newest to oldest.
 const VERSIONS: [&str; 2] = [
@@ -59,7 +60,7 @@ pub(super) fn ask(
     target: &NetworkTarget,
     authority: &Authority,
     headers: &HeaderMap,
-    tls: Option<&ReflectionTls>,
+    tls: Option<&TlsClient>,
     name: &MethodName,
 ) -> Result<Reflected, NetworkError> {
     if target.tls && tls.is_none() {
@@ -251,7 +252,7 @@ type Connecting = Pin<Box<dyn Future<Output = io::Result<TokioIo<Box<dyn Stream>
 struct Connector {
     host: String,
     port: u16,
-    tls: Option<ReflectionTls>,
+    tls: Option<TlsClient>,
 }
 
 impl Service<Uri> for Connector {
@@ -272,8 +273,9 @@ impl Service<Uri> for Connector {
             let stream: Box<dyn Stream> = match tls {
                 None => Box::new(tcp),
                 Some(tls) => {
-                    let connector = tokio_rustls::TlsConnector::from(tls.config);
-                    Box::new(connector.connect(tls.server_name, tcp).await?)
+                    let (config, name) = tls.for_sockets();
+                    let connector = tokio_rustls::TlsConnector::from(config);
+                    Box::new(connector.connect(name, tcp).await?)
                 }
             };
             Ok(TokioIo::new(stream))
@@ -284,11 +286,14 @@ impl Service<Uri> for Connector {
 async fn connect(
     target: &NetworkTarget,
     authority: &Authority,
-    tls: Option<&ReflectionTls>,
+    tls: Option<&TlsClient>,
 ) -> Result<Channel, NetworkError> {
-    let connect_error = |cause: &dyn std::error::Error| NetworkError::Connect {
-        target: authority.to_string(),
-        cause: root_of(cause),
+    let connect_error = |cause: &(dyn Error + 'static)| match (tls, tls_error(cause)) {
+        (Some(tls), Some(error)) => tls.wrong(error),
+        _ => NetworkError::Connect {
+            target: authority.to_string(),
+            cause: root_of(cause),
+        },
     };
     // TLS is the connector's: an endpoint that says https would want its own.
     let mut endpoint = Endpoint::from_shared(format!("http://{authority}"))
@@ -309,8 +314,24 @@ async fn connect(
         .map_err(|cause| connect_error(&cause))
 }
 
+/// The error of TLS that is the cause of `error`, if one is.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut error = Some(error);
+    while let Some(one) = error {
+        let inner = one
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref());
+        if inner.is_some() {
+            return inner;
+        }
+        error = one.source();
+    }
+    None
+}
+
 /// The innermost cause: those around it only say that connecting failed.
-fn root_of(error: &dyn std::error::Error) -> String {
+fn root_of(error: &(dyn Error + 'static)) -> String {
     let mut root = error;
     while let Some(source) = root.source() {
         root = source;

@@ -23,17 +23,16 @@ pub(super) struct MethodName {
 }
 
 impl MethodName {
-    /// Takes `package.Service/Method`, also with a dot for the slash, and with a slash in front.
+    /// Takes `package.Service/Method`, also with a slash in front.
     pub(super) fn parse(text: &str) -> Result<Self, NetworkError> {
         let bare = text.strip_prefix('/').unwrap_or(text);
-        let split = bare.rsplit_once('/').or_else(|| bare.rsplit_once('.'));
         let is_name = |name: &str| {
             !name.is_empty()
                 && name
                     .chars()
                     .all(|character| character.is_ascii_alphanumeric() || "._".contains(character))
         };
-        match split {
+        match bare.rsplit_once('/') {
             Some((service, method)) if is_name(service) && is_name(method) => Ok(Self {
                 service: service.to_owned(),
                 method: method.to_owned(),

@@ -18,6 +18,7 @@ use super::calls::Calls;
 use super::pipe::Pipe;
 use super::prepare::Prepared;
 use super::wake::Flag;
+use crate::network::codecs::answers;
 use crate::network::session::{Event, SessionError, Ticket};
 
 /// Answers are thrown away as they come, so wide windows cost no memory, and no server waits for our updates.
@@ -102,30 +103,26 @@ impl Link {
         self.connection.is_some() && !self.closing && self.calls.under_way() < self.allowed
     }
 
-    /// Sends a request, unless the connection has failed.
-    pub(super) fn send(
-        &mut self,
-        ticket: Ticket,
-        prepared: &Prepared,
-        out: &mut Vec<u8>,
-        events: &mut Vec<Event>,
-    ) -> bool {
-        let body = prepared.body();
-        let Ok((response, mut stream)) =
-            self.requests.send_request(prepared.head(), body.is_none())
-        else {
+    /// Hands a request to `h2`, unless the connection has failed; it is written by [`Link::seal`].
+    pub(super) fn send(&mut self, ticket: Ticket, number: u64, prepared: &Prepared) -> bool {
+        let (head, body) = prepared.request(number);
+        let Ok((response, mut stream)) = self.requests.send_request(head, body.is_none()) else {
             self.closing = true;
             return false;
         };
         if let Some(body) = body {
-            // `h2` keeps what the peer's windows do not admit yet. All requests share these bytes, so that
-            // takes no memory. If the stream has failed already, its response says so.
+            // `h2` keeps what the peer's windows do not admit yet; unless `{n}` is in them all requests share
+            // these bytes, so that takes no memory. If the stream has failed already, its response says so.
             let _ = stream.send_data(body, true);
         }
         self.calls.add(ticket, prepared.meaning(), response);
+        true
+    }
+
+    /// Writes what was sent: once for many requests, since each poll of `h2` costs as much as a request.
+    pub(super) fn seal(&mut self, out: &mut Vec<u8>, events: &mut Vec<Event>) {
         let _ = self.drive(out, events);
         self.look();
-        true
     }
 
     /// Takes in `input`, all of it.
@@ -212,13 +209,10 @@ impl Link {
     }
 
     fn closed_early(&self) -> SessionError {
-        SessionError {
-            kind: "closed early",
-            detail: format!(
-                "the server closed the connection with {} requests unanswered",
-                self.calls.under_way()
-            ),
-        }
+        answers::closed_early(format!(
+            "the server closed the connection with {} requests unanswered",
+            self.calls.under_way()
+        ))
     }
 
     fn broken(&self, error: &h2::Error) -> SessionError {
@@ -234,10 +228,7 @@ impl Link {
             }
             _ => format!("not HTTP/2 as it should be: {error}"),
         };
-        SessionError {
-            kind: "bad reply",
-            detail,
-        }
+        answers::bad_reply(detail)
     }
 }
 

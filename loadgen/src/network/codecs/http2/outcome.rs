@@ -4,6 +4,7 @@
 
 use http::{HeaderMap, StatusCode};
 
+use crate::network::codecs::answers::of_status;
 use crate::network::codecs::grpc;
 use crate::network::session::Answer;
 
@@ -33,7 +34,7 @@ impl Meaning {
             Self::Grpc => status != StatusCode::OK,
         };
         if refused {
-            return Verdict::Settled(Answer::Failed(status_kind(status)));
+            return Verdict::Settled(of_status(status.as_u16()));
         }
         match self {
             Self::Http => Verdict::Settled(Answer::Ok),
@@ -80,24 +81,6 @@ pub(super) fn of_error(error: &h2::Error) -> Option<Answer> {
 /// section 8.1).
 pub(super) fn is_harmless(error: &h2::Error) -> bool {
     error.is_reset() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
-}
-
-/// What failures of this status are counted as.
-fn status_kind(status: StatusCode) -> std::borrow::Cow<'static, str> {
-    match status.as_u16() {
-        400 => "status 400".into(),
-        401 => "status 401".into(),
-        403 => "status 403".into(),
-        404 => "status 404".into(),
-        405 => "status 405".into(),
-        408 => "status 408".into(),
-        429 => "status 429".into(),
-        500 => "status 500".into(),
-        502 => "status 502".into(),
-        503 => "status 503".into(),
-        504 => "status 504".into(),
-        other => format!("status {other}").into(),
-    }
 }
 
 fn reset_kind(reason: Option<h2::Reason>) -> &'static str {

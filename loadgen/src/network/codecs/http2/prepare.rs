@@ -1,4 +1,7 @@
-//! The one request of a run, made before it: what HTTP/2 does not allow is found here.
+//! The requests of a run, made before it as far as they are alike: what HTTP/2 does not allow is found here.
+//!
+//! Path, headers and body may hold the request's number, `{n}`. Where none does, a request is a copy of one
+//! head and a share of one body; otherwise the numbered parts are made anew for each.
 
 use std::fmt::Display;
 
@@ -8,14 +11,20 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::Meaning;
+use crate::network::codecs::http1::request;
+use crate::network::codecs::options::{RequestOption, refuse_others};
+use crate::network::codecs::template::Template;
 use crate::network::error::NetworkError;
 use crate::network::target::NetworkTarget;
 use crate::scenario::RequestOptions;
 
-/// What we call ourselves to servers.
-const AGENT: &str = concat!("tailcut/", env!("CARGO_PKG_VERSION"));
+const USED: [RequestOption; 3] = [
+    RequestOption::Method,
+    RequestOption::Headers,
+    RequestOption::Body,
+];
 
-/// Headers that speak of an HTTP/1.1 connection (RFC 9113, section 8.2.2), or of what is not the user's.
+/// Headers that speak of an HTTP/1.1 connection (RFC 9113, section 8.2.2), or follow from the request.
 const FORBIDDEN: [&str; 6] = [
     "connection",
     "keep-alive",
@@ -25,70 +34,125 @@ const FORBIDDEN: [&str; 6] = [
     "content-length",
 ];
 
-/// A request, ready to be sent any number of times.
+/// What stands for the request's number.
+const NUMBER: &str = "{n}";
+
+/// Requests, ready to be sent any number of times.
 #[derive(Debug)]
 pub(in crate::network::codecs) struct Prepared {
     head: Request<()>,
     body: Option<Bytes>,
     meaning: Meaning,
+    numbered: Numbered,
+}
+
+/// The parts in which the request's number stands. They are valid with any number: that was tried with
+/// one, and digits are allowed everywhere.
+#[derive(Debug, Default)]
+struct Numbered {
+    path: Option<Template>,
+    headers: Vec<(HeaderName, Template)>,
+    body: Option<Template>,
+}
+
+/// The user's headers, sorted out.
+pub(in crate::network::codecs) struct Headers {
+    /// Those that are always the same.
+    pub(in crate::network::codecs) fixed: HeaderMap,
+    numbered: Vec<(HeaderName, Template)>,
+    /// The value of `host`, which HTTP/2 has elsewhere.
+    pub(in crate::network::codecs) host: Option<Authority>,
 }
 
 impl Prepared {
-    /// A plain request.
+    /// Plain requests.
     pub(super) fn http(
         target: &NetworkTarget,
-        request: &RequestOptions,
+        options: &RequestOptions,
     ) -> Result<Self, NetworkError> {
-        let foreign = [
-            (request.grpc_method.is_some(), "a gRPC method"),
-            (request.descriptor_set.is_some(), "a descriptor set"),
-            (!request.command.is_empty(), "a Redis command"),
-        ];
-        if let Some((_, what)) = foreign.iter().find(|(given, _)| *given) {
-            return refuse(format!("an HTTP/2 target has no use for {what}"));
-        }
-        let body = request.body.clone().map(Bytes::from);
-        let method = match &request.method {
-            None if body.is_some() => Method::POST,
-            None => Method::GET,
-            Some(name) => Method::from_bytes(name.as_bytes())
-                .or_else(|_| refuse(format!("{name:?} is no method of HTTP, such as GET")))?,
+        refuse_others("HTTP/2", &USED, options)?;
+        let method = Method::from_bytes(request::method(options)?.as_bytes())
+            .or_else(|cause| refuse(cause.to_string()))?;
+        let mut headers = headers(&options.headers)?;
+        let mut path = Template::default();
+        request::path(target, &mut path)?;
+        let mut numbered = Numbered {
+            headers: std::mem::take(&mut headers.numbered),
+            ..Numbered::default()
         };
-        if method == Method::CONNECT {
-            return refuse("CONNECT asks for a tunnel, not for an answer".to_owned());
-        }
-        let (mut headers, host) = headers(&request.headers)?;
+        let body = options.body.as_deref().map(|body| {
+            let mut template = Template::default();
+            template.numbered(body);
+            let first = rendered(&template, 0);
+            if first != body {
+                numbered.body = Some(template);
+            }
+            first
+        });
         if let Some(body) = &body {
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+            headers
+                .fixed
+                .insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
         }
-        let authority = host.map_or_else(|| authority(target), Ok)?;
-        let head = head(target.tls, authority, &target.path, method, headers)?;
-        Ok(Self::new(head, body, Meaning::Http))
-    }
-
-    pub(in crate::network::codecs) fn new(
-        head: Request<()>,
-        body: Option<Bytes>,
-        meaning: Meaning,
-    ) -> Self {
-        Self {
+        let first_path = rendered(&path, 0);
+        if rendered(&path, 1) != first_path {
+            numbered.path = Some(path);
+        }
+        let path = String::from_utf8_lossy(&first_path);
+        let authority = headers.host.map_or_else(|| authority(target), Ok)?;
+        let head = head(target.tls, authority, &path, method, headers.fixed)?;
+        Ok(Self {
             head,
             body,
-            meaning,
+            meaning: Meaning::Http,
+            numbered,
+        })
+    }
+
+    /// gRPC calls, all alike.
+    pub(in crate::network::codecs) fn grpc(head: Request<()>, body: Bytes) -> Self {
+        Self {
+            head,
+            body: Some(body),
+            meaning: Meaning::Grpc,
+            numbered: Numbered::default(),
         }
     }
 
-    pub(super) fn head(&self) -> Request<()> {
-        self.head.clone()
-    }
-
-    pub(super) fn body(&self) -> Option<Bytes> {
-        self.body.clone()
+    /// Head and body of request `number`.
+    pub(in crate::network::codecs) fn request(&self, number: u64) -> (Request<()>, Option<Bytes>) {
+        let mut head = self.head.clone();
+        let mut body = self.body.clone();
+        if let Some(path) = &self.numbered.path {
+            let mut parts = head.uri().clone().into_parts();
+            parts.path_and_query = PathAndQuery::from_maybe_shared(rendered(path, number)).ok();
+            if let Ok(uri) = Uri::from_parts(parts) {
+                *head.uri_mut() = uri;
+            }
+        }
+        for (name, value) in &self.numbered.headers {
+            if let Ok(value) = HeaderValue::from_maybe_shared(rendered(value, number)) {
+                head.headers_mut().append(name, value);
+            }
+        }
+        if let Some(template) = &self.numbered.body {
+            let bytes = rendered(template, number);
+            head.headers_mut()
+                .insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+            body = Some(bytes);
+        }
+        (head, body)
     }
 
     pub(super) fn meaning(&self) -> Meaning {
         self.meaning
     }
+}
+
+fn rendered(template: &Template, number: u64) -> Bytes {
+    let mut bytes = Vec::new();
+    template.append(number, &mut bytes);
+    bytes.into()
 }
 
 /// A request's head.
@@ -116,15 +180,17 @@ pub(in crate::network::codecs) fn head(
     Ok(head)
 }
 
-/// The user's headers as HTTP/2 has them, and the value of `host` apart.
+/// The user's headers as HTTP/2 has them.
 pub(in crate::network::codecs) fn headers(
     given: &[(String, String)],
-) -> Result<(HeaderMap, Option<Authority>), NetworkError> {
-    let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    let mut agent_given = false;
-    let mut host = None;
+) -> Result<Headers, NetworkError> {
+    let mut headers = Headers {
+        fixed: HeaderMap::new(),
+        numbered: Vec::new(),
+        host: None,
+    };
     for (name, value) in given {
+        let value = value.trim();
         let name = HeaderName::from_bytes(name.as_bytes())
             .or_else(|_| refuse(format!("{name:?} is no name of a header")))?;
         if FORBIDDEN.contains(&name.as_str()) {
@@ -138,41 +204,49 @@ pub(in crate::network::codecs) fn headers(
             ));
         }
         if name == HOST {
-            let authority = Authority::try_from(value.as_str())
+            let authority = Authority::try_from(value)
                 .or_else(|cause| refuse(format!("{value:?} is no host: {cause}")))?;
-            host = Some(authority);
+            headers.host = Some(authority);
             continue;
         }
-        let value = HeaderValue::from_str(value).or_else(|_| {
+        let fixed = HeaderValue::from_str(value).or_else(|_| {
             refuse(format!(
-                "the header {name} cannot be {value:?}: there are control characters in it"
+                "the header {name} holds a line break or another control character: {value:?}"
             ))
         })?;
-        if name == USER_AGENT && !agent_given {
-            agent_given = true;
-            headers.insert(name, value);
+        if value.contains(NUMBER) {
+            let mut template = Template::default();
+            template.numbered(value.as_bytes());
+            headers.numbered.push((name, template));
         } else {
-            headers.append(name, value);
+            headers.fixed.append(name, fixed);
         }
     }
-    Ok((headers, host))
+    let agent_given = headers.numbered.iter().any(|(name, _)| name == USER_AGENT);
+    if !agent_given && !headers.fixed.contains_key(USER_AGENT) {
+        let agent = HeaderValue::from_static(request::USER_AGENT);
+        headers.fixed.insert(USER_AGENT, agent);
+    }
+    Ok(headers)
+}
+
+impl Headers {
+    /// Refuses `{n}`, for requests that are all alike.
+    pub(in crate::network::codecs) fn refuse_numbered(&self) -> Result<(), NetworkError> {
+        match self.numbered.first() {
+            Some((name, _)) => refuse(format!(
+                "{NUMBER} is not filled in in gRPC calls, but the header {name} holds it"
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What the target is called in requests: its host, and its port unless that is the usual one.
 pub(in crate::network::codecs) fn authority(
     target: &NetworkTarget,
 ) -> Result<Authority, NetworkError> {
-    let host = if target.host.contains(':') && !target.host.starts_with('[') {
-        format!("[{}]", target.host)
-    } else {
-        target.host.clone()
-    };
-    let usual = if target.tls { 443 } else { 80 };
-    let text = if target.port == usual {
-        host
-    } else {
-        format!("{host}:{}", target.port)
-    };
+    let text = request::host(target);
     Authority::try_from(text.as_str())
         .or_else(|cause| refuse(format!("{text:?} is no host: {cause}")))
 }

@@ -1,6 +1,7 @@
 //! Sessions against an `h2` server in memory, and against frames made by hand.
 
 mod frames;
+pub(in crate::network::codecs) mod loopback;
 mod options;
 mod server;
 
@@ -23,8 +24,8 @@ fn target() -> NetworkTarget {
     }
 }
 
-fn session(request: &RequestOptions) -> Http2Session {
-    Http2::new(&target(), request).unwrap().make()
+fn session(request: &RequestOptions) -> Http2 {
+    Http2Maker::new(&target(), request).unwrap().make()
 }
 
 fn with_body(bytes: usize) -> RequestOptions {
@@ -35,7 +36,7 @@ fn with_body(bytes: usize) -> RequestOptions {
 }
 
 /// A session that has its server's settings.
-fn connected(request: &RequestOptions, server: &mut Server) -> Http2Session {
+fn connected(request: &RequestOptions, server: &mut Server) -> Http2 {
     let mut session = session(request);
     let mut out = Vec::new();
     session.open(&mut out);
@@ -46,7 +47,7 @@ fn connected(request: &RequestOptions, server: &mut Server) -> Http2Session {
 
 /// Carries bytes to and fro until both sides are silent.
 fn talk(
-    session: &mut Http2Session,
+    session: &mut Http2,
     server: &mut Server,
     out: Vec<u8>,
 ) -> Result<Vec<Event>, SessionError> {
@@ -63,9 +64,10 @@ fn talk(
     }
 }
 
-fn send(session: &mut Http2Session, out: &mut Vec<u8>) {
+fn send(session: &mut Http2, out: &mut Vec<u8>) {
     assert!(session.ready());
     session.send(0, out);
+    session.seal(out);
 }
 
 fn status(code: u16) -> Response<()> {
@@ -81,7 +83,7 @@ fn failed(ticket: Ticket, kind: &'static str) -> Event {
 }
 
 /// A session in the middle of `requests` requests, connected to frames made by hand.
-fn under_way(requests: usize) -> Http2Session {
+fn under_way(requests: usize) -> Http2 {
     let mut session = session(&RequestOptions::default());
     let (mut out, mut events) = (Vec::new(), Vec::new());
     session.open(&mut out);
@@ -95,7 +97,7 @@ fn under_way(requests: usize) -> Http2Session {
     session
 }
 
-fn receive(session: &mut Http2Session, input: &[u8]) -> Result<Vec<Event>, SessionError> {
+fn receive(session: &mut Http2, input: &[u8]) -> Result<Vec<Event>, SessionError> {
     let mut events = Vec::new();
     session.receive(input, &mut Vec::new(), &mut events)?;
     Ok(events)
@@ -419,6 +421,7 @@ proptest! {
                     session.send(sent, &mut out);
                     sent += 1;
                 }
+                session.seal(&mut out);
                 given.extend_from_slice(chunk);
                 if session.receive(chunk, &mut out, &mut events).is_err() {
                     break 'all;

@@ -22,8 +22,28 @@ fn seen(request: &RequestOptions) -> http::request::Parts {
     server.requests.remove(0).head
 }
 
+#[test]
+fn the_requests_number_is_filled_in_wherever_it_is_asked_for() {
+    let mut target = target();
+    target.path = "/orders/{n}?again=%7Bn%7D".to_owned();
+    let request = RequestOptions {
+        body: Some(b"order {n}".to_vec()),
+        ..with_headers(&[("x-request", "r{n}")])
+    };
+    let prepared = Prepared::http(&target, &request).unwrap();
+    for number in [0, 7, 1234] {
+        let (head, body) = prepared.request(number);
+        let expected = format!("/orders/{number}?again={number}");
+        assert_eq!(head.uri().path_and_query().unwrap().as_str(), expected);
+        assert_eq!(head.headers()["x-request"], format!("r{number}"));
+        let body = body.unwrap();
+        assert_eq!(body, format!("order {number}"));
+        assert_eq!(head.headers()["content-length"], body.len().to_string());
+    }
+}
+
 fn refusal(request: &RequestOptions) -> String {
-    Http2::new(&target(), request).unwrap_err().to_string()
+    Http2Maker::new(&target(), request).unwrap_err().to_string()
 }
 
 #[test]
