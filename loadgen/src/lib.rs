@@ -34,6 +34,7 @@ mod memory;
 pub mod network;
 pub mod order;
 mod plan;
+pub mod proxy;
 pub mod quantity;
 pub mod scenario;
 pub mod schedule;
