@@ -36,6 +36,7 @@ mod memory;
 pub mod network;
 pub mod order;
 mod plan;
+pub mod proxy;
 pub mod quantity;
 pub mod resources;
 pub mod scenario;
