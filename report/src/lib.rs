@@ -43,6 +43,6 @@ pub use json::Document;
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
 pub use report::Report;
 pub use table::Table;
-pub use text::name as printable_name;
+pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;
 pub use verdict::{Outcome, Verdict};
