@@ -1,7 +1,8 @@
 //! `tailcut load run` from outside: what is wrong is told at once, and leaves nothing behind.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -120,4 +121,96 @@ fn every_example_is_a_scenario_that_could_run() {
         seen += 1;
     }
     assert!(seen >= 6, "only {seen} examples in {}", folder.display());
+}
+
+/// A service that does nothing, for so long.
+const NOOP: [&str; 9] = [
+    "--target",
+    "in-process:noop",
+    "--rate",
+    "1k",
+    "--warmup",
+    "0s",
+    "--workers",
+    "1",
+    "--duration",
+];
+
+#[test]
+fn a_run_says_the_same_by_its_json_its_exit_status_and_its_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let arguments: Vec<&str> = NOOP
+        .into_iter()
+        .chain(["1s", "--slo", "max<1ns,rate>1", "--json", "--out", "run"])
+        .collect();
+    let output = load_run(dir.path(), &arguments);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let held = |index: usize| said["objectives"][index]["held"].as_bool();
+    assert_eq!((held(0), held(1)), (Some(false), Some(true)), "{said}");
+    // A machine that others use may miss even this schedule, which then goes first.
+    let status = output.status.code().unwrap();
+    let missed = said["schedule_kept"] == false;
+    assert_eq!(status, if missed { 4 } else { 3 });
+    assert_eq!(said["exit_status"], status);
+    assert_eq!(said["latency_ns"]["response"]["count"], 1_000);
+
+    let meta = std::fs::read(dir.path().join("run/meta.json")).unwrap();
+    let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap();
+    assert_eq!(meta["result"], said["result"]);
+    assert_eq!(meta["load"]["slo"], "max<1ns,rate>1");
+    assert_eq!(meta["variant"], "in-process-noop");
+    let again = load_run(dir.path(), &["run/scenario.toml", "--print-scenario"]);
+    assert_eq!(
+        again.stdout,
+        std::fs::read(dir.path().join("run/scenario.toml")).unwrap()
+    );
+}
+
+#[test]
+fn an_interrupted_run_keeps_what_it_recorded_and_ends_with_130() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = Command::new(env!("CARGO_BIN_EXE_tailcut"))
+        .args(["load", "run", "--out", "run"])
+        .args(NOOP)
+        .arg("60s")
+        .current_dir(dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let log = dir.path().join("run/latency.hlog");
+    let begun = Instant::now();
+    while std::fs::read_to_string(&log).map_or(0, |log| log.matches("Tag=response").count()) < 1 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "no second was recorded"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let process = nix::unistd::Pid::from_raw(run.id().cast_signed());
+    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGINT).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(130));
+    let meta = std::fs::read_to_string(dir.path().join("run/meta.json")).unwrap();
+    assert!(
+        meta.contains("partial") && meta.contains("interrupted"),
+        "{meta}"
+    );
+}
+
+#[test]
+fn a_target_that_nobody_serves_is_named_and_nothing_is_left_behind() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let target = format!("tcp://{free}");
+    let output = load_run(dir.path(), &["--target", &target, "--rate", "10"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&target) && said.contains("nothing listens there"),
+        "{said}"
+    );
+    assert!(is_empty(&dir));
 }

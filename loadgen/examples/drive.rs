@@ -4,10 +4,12 @@
 //! cargo run --release -p tailcut-loadgen --example drive -- pool 2.4M 5s
 //! cargo run --release -p tailcut-loadgen --example drive -- noop 1G 2s      # the loop's own cost
 //! cargo run --release -p tailcut-loadgen --example drive -- heap 500k 5s handoff 2
+//! cargo run --release -p tailcut-loadgen --example drive -- pool 1M 5s inline 1 120000 poisson
 //! ```
 
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
+use tailcut_loadgen::scenario::{Arrivals, WarmUp};
 use tailcut_loadgen::{
     Form, LiveSecond, Nanos, RunOutcome, RunPlan, Service, parse_count, parse_duration, run,
 };
@@ -26,7 +28,7 @@ fn drive() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [service, rate, duration, rest @ ..] = arguments.as_slice() else {
         return Err(
-            "usage: drive noop|heap|preshaped|pool RATE DURATION [inline|handoff [WORKERS [WINDOW]]]"
+            "usage: drive noop|heap|preshaped|pool RATE DURATION [inline|handoff [WORKERS [WINDOW [constant|poisson [AUTO]]]]]"
             .into(),
         );
     };
@@ -50,6 +52,13 @@ fn drive() -> Result<(), Box<dyn std::error::Error>> {
     }
     if let Some(window) = rest.get(2) {
         plan.window = parse_count(window)?;
+    }
+    if rest.get(3).is_some_and(|arrivals| arrivals == "poisson") {
+        plan.arrivals = Arrivals::Poisson;
+    }
+    if let Some(at_most) = rest.get(4) {
+        let at_most = parse_duration(at_most)?;
+        plan.warmup = WarmUp::Auto { at_most };
     }
     let outcome = run(&plan, &AtomicBool::new(false), &mut print_second)?;
     print_outcome(&outcome);
@@ -78,6 +87,10 @@ fn print_outcome(outcome: &RunOutcome) {
     };
     let at = |quantile| Nanos(outcome.response.value_at_quantile(quantile));
     let service = |quantile| Nanos(outcome.service.value_at_quantile(quantile));
+    println!(
+        "{} of {} due; warm-up {}",
+        result.completed, result.offered, outcome.meta.load.warmup_rule
+    );
     println!(
         "{:.0}/s, {:.1} ns each; schedule kept: {}; unserved {}, rejected {}",
         result.rate_achieved,

@@ -6,7 +6,8 @@
 //!    orders as fast as they can. It faults memory in, fills caches and allocator, and its checksum
 //!    is the one that is compared between forms, because every run reaches it.
 //! 3. **Warm-up**: the schedule begins. Its first part is served like the rest but not recorded.
-//!    The schedule does not pause after it: a backlog goes on into the recording.
+//!    The schedule does not pause after it: a backlog goes on into the recording. Its length is
+//!    given, or decided on the way ([`warmup`]).
 //! 4. **Recording**: requests due from the warm-up's end on, per second of the schedule.
 //! 5. **Grace** ([`interval::Timeline`]): what is due is still served for a while, then the run is
 //!    cut; what was not started is *unserved* and stands in the histograms at its age.
@@ -28,6 +29,8 @@ pub(crate) mod stage;
 pub(crate) mod stalls;
 pub(crate) mod tally;
 pub(crate) mod threads;
+pub(crate) mod warmup;
+pub(crate) mod watch;
 
 #[cfg(test)]
 mod simulation;
@@ -39,6 +42,9 @@ use crate::clock::{Clock, Source};
 use crate::error::LoadError;
 use crate::order::generate::Corpus;
 use crate::plan::{Form, RunPlan};
+use crate::scenario::Arrivals;
+use crate::schedule::Schedule;
+use crate::schedule::constant::Constant;
 use crate::services;
 use placement::{Placement, only_run};
 use std::sync::atomic::AtomicBool;
@@ -97,9 +103,25 @@ fn run_with<C: Clock>(
         placement,
         corpus: &corpus,
     };
-    match plan.form {
-        Form::Inline => services::inline(plan, threads::Inline(run))?,
-        Form::Handoff => services::halves(plan, threads::Handoff(run))?,
+    // Evenly spaced requests are stepped through without a branch: theirs is the floor that is compared with.
+    let (rate, seed) = (plan.rate, plan.seed);
+    match (plan.form, &plan.arrivals) {
+        (Form::Inline, Arrivals::Constant) => {
+            let lane = |begin, lane, of| Constant::new(begin, rate).lane(lane, of);
+            services::inline(plan, threads::Inline(run, lane))?
+        }
+        (Form::Handoff, Arrivals::Constant) => {
+            let lane = |begin, lane, of| Constant::new(begin, rate).lane(lane, of);
+            services::halves(plan, threads::Handoff(run, lane))?
+        }
+        (Form::Inline, arrivals) => {
+            let lane = |begin, lane, of| Schedule::new(begin, rate, arrivals, seed).lane(lane, of);
+            services::inline(plan, threads::Inline(run, lane))?
+        }
+        (Form::Handoff, arrivals) => {
+            let lane = |begin, lane, of| Schedule::new(begin, rate, arrivals, seed).lane(lane, of);
+            services::halves(plan, threads::Handoff(run, lane))?
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Everything that can keep a run from starting or from ending well.
 
+use crate::clock::Nanos;
 use crate::network::NetworkError;
 use crate::quantity::Bytes;
 use crate::scenario::ScenarioError;
@@ -38,6 +39,14 @@ pub enum LoadError {
     /// A schedule of no length.
     #[error("a duration of 0 leaves nothing to measure; give for example 7s")]
     NoDuration,
+    /// The threads were not ready when they should have begun.
+    #[error(
+        "the run was ready only {late} after the instant that it should have begun at; agree on a later start"
+    )]
+    NotReadyInTime {
+        /// By how much.
+        late: Nanos,
+    },
     /// The live orders would not fit into memory.
     #[error(
         "{workers} x {window} live orders need about {needed}, but only {available} of memory are free; give a smaller window"

@@ -107,9 +107,9 @@ impl Measured {
 #[allow(clippy::cast_precision_loss)]
 fn target_cpus(dir: &Path) -> Option<f64> {
     let reader = Reader::open(dir).ok()?;
-    let samples: &[tailcut_report::recording::ResourceSample] = &[];
-    let _ = &reader;
-    let (first, last) = (samples.first()?, samples.last()?);
+    let mut samples = reader.resources();
+    let first = samples.next()?.ok()?;
+    let last = samples.map_while(Result::ok).last()?;
     let elapsed = last.at_ns.checked_sub(first.at_ns).filter(|&ns| ns > 0)?;
     Some(last.cpu_ns.saturating_sub(first.cpu_ns) as f64 / elapsed as f64)
 }

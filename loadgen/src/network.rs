@@ -17,16 +17,15 @@ mod part;
 mod places;
 mod protocols;
 mod recorder;
-mod secured;
 pub mod session;
 mod source;
 mod tally;
 pub mod target;
 mod timeline;
+pub mod tls;
 mod verdict;
 mod warming;
 mod worker;
-pub mod tls;
 
 pub use conduct::run;
 pub use error::NetworkError;

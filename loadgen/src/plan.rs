@@ -3,10 +3,16 @@
 use crate::clock::Nanos;
 use crate::engine::placement::{available_cpus, default_workers};
 use crate::error::LoadError;
+use crate::host;
 use crate::memory;
 use crate::quantity::Rate;
+use crate::scenario::warmup::WarmUp;
+use crate::scenario::{Arrivals, ScenarioError, Shard};
 use std::path::PathBuf;
 use tailcut_report::recording::Allocations;
+
+/// No start is waited for that is further away: a day.
+const LATEST_START: Nanos = Nanos(86_400 * Nanos::SECOND.0);
 
 /// What the workers serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,18 +71,25 @@ pub struct RunPlan {
     pub service: Service,
     /// Who does what.
     pub form: Form,
-    /// Requests per second, of all workers together.
+    /// Requests per second, of all workers (and shards) together.
     pub rate: Rate,
+    /// How they are spaced.
+    pub arrivals: Arrivals,
     /// How long the recorded schedule is.
     pub duration: Nanos,
     /// How long the same schedule runs before that, unrecorded.
-    pub warmup: Nanos,
+    pub warmup: WarmUp,
     /// Live orders of one worker (or pair): so many are settled at once.
     pub window: u64,
     /// How many workers, each on a core of its own. The handoff form takes two for a pair.
     pub workers: u32,
-    /// What the orders are made from.
+    /// What orders are made from, and arrivals drawn.
     pub seed: u64,
+    /// The schedule begins at this instant of the wall clock, in nanoseconds since 1970; as soon as
+    /// all are ready if absent.
+    pub start_at_unix_ns: Option<u64>,
+    /// Which part of the schedule this process takes; all of it if absent.
+    pub shard: Option<Shard>,
     /// The recording's folder: made by the run, must not hold anything yet.
     pub out_dir: PathBuf,
     /// What the recording says about itself.
@@ -96,11 +109,14 @@ impl RunPlan {
             service,
             form: Form::Inline,
             rate,
+            arrivals: Arrivals::Constant,
             duration: Nanos::from_millis(7_000),
-            warmup: Nanos::SECOND,
+            warmup: WarmUp::Fixed(Nanos::SECOND),
             window: 120_000,
             workers: default_workers(),
             seed: 1,
+            start_at_unix_ns: None,
+            shard: None,
             out_dir: out_dir.into(),
             labels: Labels {
                 run: 1,
@@ -114,7 +130,7 @@ impl RunPlan {
     ///
     /// # Errors
     /// No or too many workers, an odd number of them in the handoff form, no window, no duration,
-    /// or a window that does not fit into memory.
+    /// a schedule that is none, a start in the past, or a window that does not fit into memory.
     pub fn check(&self) -> Result<(), LoadError> {
         let cpus = available_cpus();
         let workers = self.workers;
@@ -133,7 +149,64 @@ impl RunPlan {
         if self.duration.0 == 0 {
             return Err(LoadError::NoDuration);
         }
+        self.arrivals.check()?;
+        self.check_warm_up()?;
+        self.check_shard()?;
+        self.check_start()?;
         memory::check(self)
+    }
+
+    fn check_warm_up(&self) -> Result<(), ScenarioError> {
+        match self.warmup {
+            WarmUp::Auto { at_most } if at_most < Nanos(2 * Nanos::SECOND.0) => {
+                Err(ScenarioError::Refused(format!(
+                    "a warm-up whose end is to be decided within {at_most} is too short for that; give at least 2 s,                      or a fixed length"
+                )))
+            }
+            WarmUp::Auto { .. } | WarmUp::Fixed(_) => Ok(()),
+        }
+    }
+
+    fn check_shard(&self) -> Result<(), ScenarioError> {
+        match self.shard {
+            Some(Shard { index, of })
+                if index >= of || of.checked_mul(self.services()).is_none() =>
+            {
+                Err(ScenarioError::Refused(format!(
+                    "there is no shard {index} of {of}: shards are counted from 0"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_start(&self) -> Result<(), ScenarioError> {
+        let now = host::clock_pair().unix_ns;
+        match self.start_at_unix_ns {
+            Some(at) if at <= now => Err(ScenarioError::Refused(format!(
+                "the agreed start was {} ago; agree on one that lies ahead of every machine's clock",
+                Nanos(now - at)
+            ))),
+            Some(at) if at - now > LATEST_START.0 => Err(ScenarioError::Refused(format!(
+                "the agreed start lies {} ahead; at most {LATEST_START} are waited for",
+                Nanos(at - now)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Which lane of the schedule service `service` of this process has, and of how many.
+    pub(crate) fn lane(&self, service: u32) -> (u32, u32) {
+        let services = self.services();
+        match self.shard {
+            Some(Shard { index, of }) => (index * services + service, of * services),
+            None => (service, services),
+        }
+    }
+
+    /// Requests per second of this process.
+    pub(crate) fn share_of_rate(&self) -> f64 {
+        self.rate.as_f64() / f64::from(self.shard.map_or(1, |shard| shard.of))
     }
 
     /// How many services there are: workers, or pairs of them.
@@ -177,5 +250,28 @@ mod tests {
         assert!(refusal(|plan| plan.duration = Nanos(0)).contains("duration of 0"));
         assert!(refusal(|plan| plan.window = u64::MAX / 4).contains("smaller window"));
         assert!(refusal(|plan| plan.form = Form::Handoff).contains("at least 2"));
+        assert!(refusal(|plan| plan.arrivals = Arrivals::Burst { size: 0 }).contains("burst of 0"));
+        let at_most = Nanos::SECOND;
+        assert!(refusal(|plan| plan.warmup = WarmUp::Auto { at_most }).contains("at least 2 s"));
+        assert!(
+            refusal(|plan| plan.shard = Some(Shard { index: 3, of: 3 })).contains("shard 3 of 3")
+        );
+        assert!(refusal(|plan| plan.start_at_unix_ns = Some(1)).contains("ago"));
+        assert!(refusal(|plan| plan.start_at_unix_ns = Some(u64::MAX)).contains("ahead"));
+    }
+
+    #[test]
+    fn the_shards_of_a_load_have_all_of_its_lanes_once() {
+        let mut lanes = Vec::new();
+        for index in 0..3 {
+            let plan = RunPlan {
+                workers: 2,
+                shard: Some(Shard { index, of: 3 }),
+                ..RunPlan::example(Service::Noop)
+            };
+            assert_eq!(plan.share_of_rate(), 800_000.0);
+            lanes.extend((0..2).map(|service| plan.lane(service)));
+        }
+        assert_eq!(lanes, [0, 1, 2, 3, 4, 5].map(|lane| (lane, 6)));
     }
 }

@@ -192,6 +192,44 @@ pub fn parse_count(text: &str) -> Result<u64, QuantityError> {
     }
 }
 
+/// Reads a size of memory: `1GiB`, `512MiB`, `64KiB`, `1.5GB`, `4096` (bytes).
+///
+/// # Errors
+/// Not a whole number of bytes, zero, negative, or more than a pebibyte.
+pub fn parse_bytes(text: &str) -> Result<u64, QuantityError> {
+    const KIND: Kind = Kind {
+        what: "a size of memory",
+        accepted: "for example 512MiB, 1GiB or 1.5GB",
+    };
+    const UNITS: [(&str, u128); 12] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+        ("k", 1_000),
+        ("M", 1_000_000),
+        ("G", 1_000_000_000),
+        ("B", 1),
+    ];
+    let body = text.trim();
+    let unit = UNITS
+        .iter()
+        .find_map(|&(name, scale)| Some((body.strip_suffix(name)?, scale)));
+    let (number, scale) = unit.unwrap_or((body, 1));
+    match KIND.decimal(text, number.trim_end(), scale)? {
+        Scaled::BelowResolution => Err(KIND.not_a_number(text)),
+        Scaled::Exact(0) => Err(KIND.zero()),
+        Scaled::Exact(bytes) => match u64::try_from(bytes) {
+            Ok(bytes) if bytes <= 1 << 50 => Ok(bytes),
+            _ => Err(KIND.too_large(text, "1024TiB")),
+        },
+    }
+}
+
 /// A number of bytes, printed in the unit that fits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);

@@ -8,11 +8,11 @@ pub mod arrivals;
 mod check;
 pub mod fault;
 pub mod file;
+pub mod in_process;
 pub mod notation;
 mod run;
 pub mod settings;
 pub mod slo;
-mod stand_in;
 pub mod warmup;
 
 use std::path::PathBuf;

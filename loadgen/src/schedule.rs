@@ -1,50 +1,91 @@
 //! When each request is due: fixed before the run, to the nanosecond, whatever the service does.
 //!
-//! Request `n` is due at `start + floor(n / rate)`, computed exactly: the rate is a rational
-//! number, and a lane steps through it with an integer remainder, so the ten-thousand-millionth
-//! request is as punctual as the first. A float step would have gone wrong by microseconds within
-//! the hour. Stepping costs an addition and a compare.
+//! A [`Schedule`] is all of it; workers interleave, and each steps through its own [`Lane`]: worker `w`
+//! of `W` has the requests numbered `w, w + W, w + 2W, ...`. The lanes together hold every request once.
+//! How they are spaced is [`Arrivals`]:
 //!
-//! Several workers interleave: worker `w` of `W` takes `n = w, w + W, w + 2W, ...`. The lanes
-//! together hold every request once, evenly spaced.
+//! | | a step costs | counting and skipping |
+//! |---|---|---|
+//! | [`constant`] | an addition and a compare | constant time |
+//! | [`poisson`] | a random number and a logarithm, about 20 ns | a step each |
+//! | [`burst`] | as constant; a division for each burst | constant time |
+//! | [`trace`] | a load and a multiplication | a binary search |
+//!
+//! Equal settings, seed and number of lanes give the same schedule on every machine: there is no float
+//! on the way to an instant but additions, multiplications and divisions, which IEEE 754 fixes to the bit.
+
+pub mod burst;
+pub mod constant;
+pub mod poisson;
+pub mod trace;
 
 use crate::clock::Nanos;
 use crate::quantity::Rate;
+use crate::scenario::Arrivals;
 
-/// Nanoseconds in a million seconds: the denominator that a [`Rate`] is exact in.
-const MILLION_SECONDS: u128 = 1_000_000_000_000_000;
+use burst::{Burst, BurstLane};
+use constant::{Constant, ConstantLane};
+use poisson::{Poisson, PoissonLane};
+use trace::{Trace, TraceLane};
 
-/// A constant-rate schedule without an end.
-#[derive(Debug, Clone, Copy)]
+/// One worker's part of a schedule, stepped through request by request. It has no end.
+pub trait Lane: Clone + Send + Sync {
+    /// The number of the request that is next, in the whole schedule.
+    fn request(&self) -> u64;
+
+    /// When it is due: never before the one before it.
+    fn intended(&self) -> Nanos;
+
+    /// On to this lane's next request.
+    fn advance(&mut self);
+
+    /// How many requests of this lane, from its next on, are due before `instant`.
+    fn left_before(&self, instant: Nanos) -> u64;
+
+    /// Jumps over `count` requests.
+    fn skip(&mut self, count: u64);
+
+    /// Jumps over the requests that are due before `instant`: how many they were.
+    fn skip_before(&mut self, instant: Nanos) -> u64 {
+        let count = self.left_before(instant);
+        self.skip(count);
+        count
+    }
+}
+
+/// A schedule of any kind, without an end.
+#[derive(Debug, Clone)]
 pub struct Schedule {
-    start: Nanos,
-    rate: Rate,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Constant(Constant),
+    Poisson(Poisson),
+    Burst(Burst),
+    Trace(Trace),
 }
 
 impl Schedule {
-    /// A schedule whose request 0 is due at `start`.
+    /// The schedule that begins at `begin` and has `rate` requests a second, spaced as `arrivals` says.
+    /// `seed` is used where something is drawn.
+    ///
+    /// Settings that make no sense ([`Arrivals::check`]) are taken for the nearest that do: a burst of
+    /// none for one of one, a trace of nothing for evenly spaced requests.
     #[must_use]
-    pub const fn new(start: Nanos, rate: Rate) -> Schedule {
-        Schedule { start, rate }
-    }
-
-    /// When request `n` is due. One division; the run itself steps a [`Lane`].
-    #[must_use]
-    pub fn intended(&self, n: u64) -> Nanos {
-        let offset = u128::from(n) * MILLION_SECONDS / u128::from(self.rate.per_million_seconds());
-        Nanos(
-            self.start
-                .0
-                .saturating_add(u64::try_from(offset).unwrap_or(u64::MAX)),
-        )
-    }
-
-    /// How many requests are due before `instant`: those with `intended(n) < instant`.
-    #[must_use]
-    pub fn due_before(&self, instant: Nanos) -> u64 {
-        let elapsed = u128::from(instant.saturating_sub(self.start).0);
-        let product = elapsed * u128::from(self.rate.per_million_seconds());
-        u64::try_from(product.div_ceil(MILLION_SECONDS)).unwrap_or(u64::MAX)
+    pub fn new(begin: Nanos, rate: Rate, arrivals: &Arrivals, seed: u64) -> Schedule {
+        let constant = Constant::new(begin, rate);
+        let kind = match arrivals {
+            Arrivals::Constant => Kind::Constant(constant),
+            Arrivals::Poisson => Kind::Poisson(Poisson::new(begin, rate, seed)),
+            Arrivals::Burst { size } => Kind::Burst(Burst::new(begin, rate, *size)),
+            Arrivals::Trace(offsets) => match Trace::new(begin, rate, offsets) {
+                Some(trace) => Kind::Trace(trace),
+                None => Kind::Constant(constant),
+            },
+        };
+        Schedule { kind }
     }
 
     /// The requests of worker `worker` of `workers`, from its first.
@@ -52,154 +93,84 @@ impl Schedule {
     /// # Panics
     /// If `worker` is not below `workers`: a mistake of the engine's.
     #[must_use]
-    pub fn lane(&self, worker: u32, workers: u32) -> Lane {
+    pub fn lane(&self, worker: u32, workers: u32) -> AnyLane {
         assert!(worker < workers, "worker {worker} of {workers}");
-        let micro = u128::from(self.rate.per_million_seconds());
-        let step = u128::from(workers) * MILLION_SECONDS;
-        let first = u128::from(worker) * MILLION_SECONDS;
-        #[allow(clippy::cast_possible_truncation)]
-        // micro is a u64; both quotients are far below 2^64
-        Lane {
-            schedule: *self,
-            next: u64::from(worker),
-            stride: u64::from(workers),
-            due: self.intended(u64::from(worker)),
-            remainder: (first % micro) as u64,
-            step: Nanos((step / micro) as u64),
-            step_remainder: (step % micro) as u64,
-            modulus: micro as u64,
+        match &self.kind {
+            Kind::Constant(constant) => AnyLane::Constant(constant.lane(worker, workers)),
+            Kind::Poisson(poisson) => AnyLane::Poisson(poisson.lane(worker, workers)),
+            Kind::Burst(burst) => AnyLane::Burst(burst.lane(worker, workers)),
+            Kind::Trace(trace) => AnyLane::Trace(trace.lane(worker, workers)),
+        }
+    }
+
+    /// How many requests of all `workers` lanes are due before `instant`. Steps through each of them where they are
+    /// drawn, since they depend on the number of lanes.
+    #[must_use]
+    pub fn due_before(&self, instant: Nanos, workers: u32) -> u64 {
+        match &self.kind {
+            Kind::Constant(constant) => constant.due_before(instant),
+            Kind::Burst(burst) => burst.due_before(instant),
+            Kind::Trace(trace) => trace.due_before(instant),
+            Kind::Poisson(poisson) => (0..workers)
+                .map(|worker| poisson.lane(worker, workers).left_before(instant))
+                .sum(),
         }
     }
 }
 
-/// One worker's part of a schedule, stepped through request by request.
+/// A lane of any kind. A step is the kind's own and a branch that a processor foresees.
 #[derive(Debug, Clone)]
-pub struct Lane {
-    schedule: Schedule,
-    next: u64,
-    stride: u64,
-    due: Nanos,
-    /// `due` is the exact time rounded down; this over `modulus` is what was cut off. Always below
-    /// `modulus`.
-    remainder: u64,
-    step: Nanos,
-    step_remainder: u64,
-    modulus: u64,
+#[allow(clippy::large_enum_variant)] // few of them, each read all the time
+pub enum AnyLane {
+    /// Evenly spaced.
+    Constant(ConstantLane),
+    /// Exponential gaps.
+    Poisson(PoissonLane),
+    /// Many at the same instant.
+    Burst(BurstLane),
+    /// As recorded.
+    Trace(TraceLane),
 }
 
-impl Lane {
-    /// The number of the request that is next, in the whole schedule.
-    #[inline(always)]
-    #[must_use]
-    pub const fn request(&self) -> u64 {
-        self.next
-    }
-
-    /// When it is due.
-    #[inline(always)]
-    #[must_use]
-    pub const fn intended(&self) -> Nanos {
-        self.due
-    }
-
-    /// On to this lane's next request.
-    #[inline(always)]
-    pub fn advance(&mut self) {
-        self.next += self.stride;
-        self.due += self.step;
-        // Both terms are below the modulus, which is at most 10^15: no overflow, and one carry at
-        // most.
-        self.remainder += self.step_remainder;
-        if self.remainder >= self.modulus {
-            self.remainder -= self.modulus;
-            self.due.0 += 1;
+macro_rules! each_kind {
+    ($lane:expr, $kind:ident => $do:expr) => {
+        match $lane {
+            AnyLane::Constant($kind) => $do,
+            AnyLane::Poisson($kind) => $do,
+            AnyLane::Burst($kind) => $do,
+            AnyLane::Trace($kind) => $do,
         }
+    };
+}
+
+impl Lane for AnyLane {
+    #[inline(always)]
+    fn request(&self) -> u64 {
+        each_kind!(self, lane => lane.request())
     }
 
-    /// How many requests of this lane, from its next on, are due before `instant`.
-    #[must_use]
-    pub fn left_before(&self, instant: Nanos) -> u64 {
-        self.schedule
-            .due_before(instant)
-            .saturating_sub(self.next)
-            .div_ceil(self.stride)
+    #[inline(always)]
+    fn intended(&self) -> Nanos {
+        each_kind!(self, lane => lane.intended())
     }
 
-    /// Jumps over `count` requests in constant time.
-    pub fn skip(&mut self, count: u64) {
-        self.next += count * self.stride;
-        let exact = u128::from(self.next) * MILLION_SECONDS;
-        self.due = self.schedule.intended(self.next);
-        #[allow(clippy::cast_possible_truncation)] // a remainder by a u64
-        {
-            self.remainder = (exact % u128::from(self.modulus)) as u64;
-        }
+    #[inline(always)]
+    fn advance(&mut self) {
+        each_kind!(self, lane => lane.advance());
+    }
+
+    fn left_before(&self, instant: Nanos) -> u64 {
+        each_kind!(self, lane => lane.left_before(instant))
+    }
+
+    fn skip(&mut self, count: u64) {
+        each_kind!(self, lane => lane.skip(count));
+    }
+
+    fn skip_before(&mut self, instant: Nanos) -> u64 {
+        each_kind!(self, lane => lane.skip_before(instant))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn any_rate() -> impl Strategy<Value = Rate> {
-        prop_oneof![
-            1_u64..1_000_000_000,
-            Just(2_400_000),
-            Just(1_000_000_000),
-            Just(3)
-        ]
-        .prop_map(|requests| Rate::per_second(requests).unwrap())
-    }
-
-    proptest! {
-        #[test]
-        fn stepping_never_drifts_from_the_exact_time(rate in any_rate(), workers in 1_u32..9, jump in 0_u64..10_000_000_000, steps in 1_u64..2000) {
-            let schedule = Schedule::new(Nanos(77), rate);
-            let mut lane = schedule.lane(workers - 1, workers);
-            lane.skip(jump / u64::from(workers));
-            for _ in 0..steps {
-                prop_assert_eq!(lane.intended(), schedule.intended(lane.request()));
-                lane.advance();
-            }
-        }
-
-        #[test]
-        fn the_ten_thousand_millionth_request_is_due_within_a_nanosecond_of_the_exact_time(rate in any_rate(), n in 0_u64..=10_000_000_000) {
-            let due = u128::from(Schedule::new(Nanos(0), rate).intended(n).0);
-            // due <= n / rate < due + 1, in units of 10^-15 of a request.
-            let exact = u128::from(n) * MILLION_SECONDS;
-            let micro = u128::from(rate.per_million_seconds());
-            prop_assert!(due * micro <= exact && exact < (due + 1) * micro);
-        }
-
-        #[test]
-        fn the_lanes_share_out_every_request_once(rate in any_rate(), workers in 1_u32..6, span in 0_u64..1_000_000) {
-            let schedule = Schedule::new(Nanos(5), rate);
-            let end = Nanos(5 + span);
-            let per_lane: Vec<u64> = (0..workers).map(|w| schedule.lane(w, workers).left_before(end)).collect();
-            prop_assert_eq!(per_lane.iter().sum::<u64>(), schedule.due_before(end));
-            prop_assert!(per_lane.iter().max().unwrap() - per_lane.iter().min().unwrap() <= 1);
-        }
-
-        #[test]
-        fn what_is_due_before_an_instant_is_what_is_intended_before_it(rate in any_rate(), span in 1_u64..10_000_000_000) {
-            let schedule = Schedule::new(Nanos(9), rate);
-            let end = Nanos(9 + span);
-            let count = schedule.due_before(end);
-            prop_assert!(schedule.intended(count) >= end);
-            prop_assert!(count == 0 || schedule.intended(count - 1) < end);
-        }
-    }
-
-    #[test]
-    fn a_walk_of_ten_million_steps_ends_where_the_formula_says() {
-        let schedule = Schedule::new(Nanos(0), "2.4M".parse().unwrap());
-        let mut lane = schedule.lane(1, 3);
-        for _ in 0..10_000_000 {
-            lane.advance();
-        }
-        assert_eq!(lane.request(), 30_000_001);
-        assert_eq!(lane.intended(), schedule.intended(30_000_001));
-    }
-}
+mod tests;

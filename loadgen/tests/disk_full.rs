@@ -8,6 +8,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
+use tailcut_loadgen::scenario::WarmUp;
 use tailcut_loadgen::{LoadError, Nanos, Rate, RunPlan, Service, run};
 use tailcut_report::recording::{RESPONSE, Recording, State};
 
@@ -59,7 +60,7 @@ fn record_with_little_room(dir: &Path) -> Result<(), LoadError> {
     let plan = RunPlan {
         rate: Rate::per_second(RATE).unwrap(),
         duration: Nanos(SECONDS * 1_000_000_000),
-        warmup: Nanos(0),
+        warmup: WarmUp::Fixed(Nanos(0)),
         window: 1_000,
         workers: 1,
         ..RunPlan::new(Service::Noop, dir)

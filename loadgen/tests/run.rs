@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tailcut_loadgen::scenario::{Arrivals, Shard, WarmUp};
 use tailcut_loadgen::{
     Form, LoadError, Nanos, Rate, RunOutcome, RunPlan, Service, available_cpus, run,
 };
-use tailcut_report::recording::{RESPONSE, Recording, RecordingError, SERVICE, State};
+use tailcut_report::recording::{Mark, RESPONSE, Recording, RecordingError, SERVICE, State};
 
 /// One test at a time: while one runs, the others' threads are kept off its cores and would count
 /// fewer of them.
@@ -20,7 +21,7 @@ fn plan(service: Service, dir: &Path) -> RunPlan {
     RunPlan {
         rate: Rate::per_second(20_000).unwrap(),
         duration: Nanos::from_millis(1_500),
-        warmup: Nanos::from_millis(100),
+        warmup: WarmUp::Fixed(Nanos::from_millis(100)),
         window: 2_000,
         workers: 1,
         ..RunPlan::new(service, dir.join("recording"))
@@ -196,4 +197,199 @@ fn a_plan_that_cannot_run_makes_no_folder() {
     plan.workers = 10_000;
     assert!(run(&plan, &AtomicBool::new(false), &mut |_| ()).is_err());
     assert!(!plan.out_dir.exists());
+}
+
+#[test]
+fn arrivals_at_random_are_the_same_for_the_same_seed_and_named_in_the_recording() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let offered = |name: &str, seed: u64| {
+        let mut plan = plan(Service::Noop, dir.path());
+        plan.out_dir = dir.path().join(name);
+        plan.arrivals = Arrivals::Poisson;
+        plan.seed = seed;
+        let outcome = complete(&plan);
+        assert_eq!(outcome.meta.load.pacing, "poisson");
+        assert_eq!(outcome.meta.load.seed, seed);
+        outcome.meta.result.unwrap().offered
+    };
+    let first = offered("first", 3);
+    // 30,000 are expected, and 173 more or less are usual.
+    assert!(first.abs_diff(30_000) < 800, "{first}");
+    assert_eq!(offered("again", 3), first);
+    assert_ne!(offered("other", 4), first);
+}
+
+#[test]
+fn every_kind_of_arrivals_runs_in_every_form() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let trace = [0, 1, 5, 5].map(|at| Nanos(at * 1_000_000));
+    for (kind, arrivals) in [
+        Arrivals::Poisson,
+        Arrivals::Burst { size: 100 },
+        Arrivals::Trace(trace.into_iter().collect()),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for (form, workers) in [(Form::Inline, 1), (Form::Handoff, 2)] {
+            if workers > available_cpus() {
+                continue;
+            }
+            let mut plan = plan(Service::Pool, dir.path());
+            plan.out_dir = dir.path().join(format!("{kind}-{form:?}"));
+            plan.duration = Nanos::from_millis(300);
+            plan.arrivals = arrivals.clone();
+            (plan.form, plan.workers) = (form, workers);
+            let outcome = complete(&plan);
+            let result = outcome.meta.result.unwrap();
+            if arrivals == Arrivals::Poisson {
+                assert!(result.offered.abs_diff(6_000) < 400);
+            } else {
+                assert_eq!(result.offered, 6_000, "{arrivals}");
+            }
+            assert_eq!(result.completed + result.unserved, result.offered);
+            assert_eq!(outcome.response.len(), result.offered);
+        }
+    }
+}
+
+#[test]
+fn what_is_offered_is_exact_at_any_rate() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    for rate in [1_000, 100_000, 1_000_000] {
+        let mut plan = plan(Service::Noop, dir.path());
+        plan.out_dir = dir.path().join(rate.to_string());
+        plan.rate = Rate::per_second(rate).unwrap();
+        plan.duration = Nanos::SECOND;
+        let result = complete(&plan).meta.result.unwrap();
+        assert_eq!(result.offered, rate);
+        assert_eq!(result.completed + result.unserved, rate);
+    }
+}
+
+#[test]
+fn a_warm_up_of_no_given_length_ends_and_the_recording_says_by_which_rule() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    for (form, workers) in [(Form::Inline, 1), (Form::Handoff, 2)] {
+        if workers > available_cpus() {
+            continue;
+        }
+        let mut plan = plan(Service::Noop, dir.path());
+        plan.out_dir = dir.path().join(format!("{form:?}"));
+        (plan.form, plan.workers) = (form, workers);
+        plan.duration = Nanos::from_millis(1_500);
+        plan.warmup = WarmUp::Auto {
+            at_most: Nanos(6 * Nanos::SECOND.0),
+        };
+        let outcome = complete(&plan);
+        let load = &outcome.meta.load;
+        // Which of the two depends on how quiet this machine is.
+        let rule = &load.warmup_rule;
+        assert!(
+            rule.starts_with("auto: stationary after ") || rule == "auto: NOT stationary after 6 s",
+            "{rule}"
+        );
+        assert!(
+            load.warmup_ns >= 4 * Nanos::SECOND.0 && load.warmup_ns.is_multiple_of(1_000_000_000)
+        );
+        let result = outcome.meta.result.unwrap();
+        assert_eq!(result.offered, 30_000);
+        assert_eq!(outcome.response.len(), 30_000);
+        let marks = std::fs::read_to_string(outcome.dir.join("marks.jsonl")).unwrap();
+        let marks: Vec<Mark> = marks
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        assert_eq!(marks.len(), 1);
+        assert_eq!(
+            (marks[0].kind.as_str(), &marks[0].detail),
+            ("warm_up", rule)
+        );
+        assert_eq!(marks[0].end_ns - marks[0].start_ns, load.warmup_ns);
+    }
+}
+
+#[test]
+fn a_run_stopped_in_a_warm_up_of_no_given_length_is_partial_and_says_so() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan(Service::Noop, dir.path());
+    plan.warmup = WarmUp::Auto {
+        at_most: Nanos(30 * Nanos::SECOND.0),
+    };
+    let stop = AtomicBool::new(false);
+    let outcome = run(&plan, &stop, &mut |second| {
+        assert!(second.warming_up);
+        stop.store(true, Ordering::Relaxed);
+    })
+    .unwrap();
+    assert_eq!(outcome.meta.state, State::Partial);
+    assert!(
+        outcome
+            .meta
+            .load
+            .warmup_rule
+            .contains("before it was decided")
+    );
+    assert_eq!(outcome.meta.result.unwrap().offered, 0);
+    Recording::read(&outcome.dir).unwrap();
+}
+
+#[test]
+fn shards_share_the_schedule_and_begin_at_the_agreed_instant() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let mut offered = 0;
+    for index in 0..3 {
+        let mut plan = plan(Service::Noop, dir.path());
+        plan.out_dir = dir.path().join(index.to_string());
+        plan.shard = Some(Shard { index, of: 3 });
+        plan.rate = Rate::per_second(20_001).unwrap();
+        plan.duration = Nanos::SECOND;
+        let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap();
+        let start_at = u64::try_from(since_1970.as_nanos()).unwrap() + 700_000_123;
+        plan.start_at_unix_ns = Some(start_at);
+        let outcome = complete(&plan);
+        offered += outcome.meta.result.unwrap().offered;
+        let load = &outcome.meta.load;
+        assert_eq!((load.shard_index, load.shard_of), (Some(index), Some(3)));
+        assert_eq!(load.rate_target, 6_667.0);
+        let recording = Recording::read(&outcome.dir).unwrap();
+        let clock = recording.meta.clock;
+        let first = recording
+            .series(RESPONSE)
+            .next()
+            .unwrap()
+            .start_monotonic_ns;
+        assert_eq!(
+            first - clock.monotonic_ns + clock.unix_ns,
+            start_at + load.warmup_ns
+        );
+    }
+    assert_eq!(offered, 20_001);
+}
+
+#[test]
+fn a_start_that_the_run_is_not_ready_for_is_missed_with_a_reason() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan(Service::Pool, dir.path());
+    plan.window = 500_000;
+    let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap();
+    // Calibrating the clock alone takes longer than this.
+    plan.start_at_unix_ns = Some(u64::try_from(since_1970.as_nanos()).unwrap() + 30_000_000);
+    let missed = run(&plan, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
+    assert!(
+        matches!(missed, LoadError::NotReadyInTime { .. }),
+        "{missed}"
+    );
+    let meta = Recording::read(&plan.out_dir).unwrap().meta;
+    assert_eq!(
+        (meta.state, meta.state_reason),
+        (State::Partial, Some(missed.to_string()))
+    );
 }

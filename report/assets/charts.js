@@ -111,12 +111,12 @@ const say = (name) => {
   const values = groups.get(name).lines.map(({ label }, index) => [label, box.children[index].querySelector("b").textContent]);
   spoken.textContent = [box.lastElementChild.textContent, ...values.filter(([, value]) => value).map((pair) => pair.join(" "))].join(", ");
 };
-const readout = (name, where) => (u) => {
+const readout = (name, where, show = duration) => (u) => {
   const box = keysOf(name);
   const { idx } = u.cursor;
   groups.get(name).lines.forEach((_, index) => {
     const y = idx == null ? null : u.data[index + 1][idx];
-    box.children[index].querySelector("b").textContent = y == null ? "" : duration(y);
+    box.children[index].querySelector("b").textContent = y == null ? "" : show(y);
   });
   box.lastElementChild.textContent = idx == null ? "" : where(idx, u);
 };
@@ -164,8 +164,9 @@ const drawBands = (css, { bands }) => (u) => {
   });
   ctx.restore();
 };
-// `owner` has the lines, `rows` their values; `over` draws on top, `more` adds to the readout.
-const drawSeconds = (css, name, { time, owner, rows, range, key, over, more }) => place(name, () => {
+// `owner` has the lines, `rows` their values; `over` draws on top, `more` adds to the readout; `y` is for
+// what is no time.
+const drawSeconds = (css, name, { time, owner, rows, range, key, over, more, y }) => place(name, () => {
   const { slots, bands } = time;
   return {
     rows: [slots.map((_, index) => index), ...rows],
@@ -173,7 +174,7 @@ const drawSeconds = (css, name, { time, owner, rows, range, key, over, more }) =
       padding: [24, 16, 0, 0],
       scales: {
         x: { time: false, range: [-0.7, Math.max(slots.length - 0.3, 1)] },
-        y: { distr: 3, log: 10, range },
+        y: { ...(y ? y.scale : { distr: 3, log: 10 }), range },
       },
       axes: [
         axis(css, {
@@ -190,7 +191,7 @@ const drawSeconds = (css, name, { time, owner, rows, range, key, over, more }) =
           },
           values: (u, splits) => splits.map((index) => String((slots[index].second + 1) * slots[index].run.seconds)),
         }),
-        latency(css),
+        y ? y.axis : latency(css),
       ],
       series: [{}, ...owner.lines.map(({ slot }, index) => line(css, owner, index, {
         dash: owner.dash?.(index),
@@ -200,7 +201,7 @@ const drawSeconds = (css, name, { time, owner, rows, range, key, over, more }) =
       hooks: {
         drawClear: [drawBands(css, time)],
         draw: over ? [over(css)] : [],
-        setCursor: [readout(name, (idx, u) => (slots[idx] ? secondName(slots[idx]) + (more ? more(idx, u) : "") : ""))],
+        setCursor: [readout(name, (idx, u) => (slots[idx] ? secondName(slots[idx]) + (more ? more(idx, u) : "") : ""), y?.show)],
       },
     },
   };

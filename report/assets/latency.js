@@ -1,6 +1,6 @@
 // Response times: by percentile, and second by second.
 const dashes = { "v-noop": [4, 3], "v-system": [9, 3], "v-mimalloc": [9, 3, 2, 3] };
-const byVariant = group(variants, ["curve", "p999", "max"]);
+const byVariant = group(variants, ["curve", "p999", "max", "cpu", "rss"]);
 
 const drawCurve = (css) => place("curve", () => ({
   rows: [curve.x, ...curve.y],

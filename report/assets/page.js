@@ -1,14 +1,24 @@
+// What lies over a chart, of layers that hold anything.
+const overlaid = (...layers) => {
+  const some = layers.filter(([held]) => held.length);
+  if (!some.length) return {};
+  return {
+    over: (css) => (u) => some.forEach(([, over]) => over(css)(u)),
+    more: (idx, u) => some.map(([, , more]) => more(idx, u)).join(""),
+  };
+};
 // Draws the charts, draws them anew when theme or size change, and moves their cursors by key.
 const draw = () => {
   const css = style();
   drawCurve(css);
-  drawLatencies(css, "p999");
-  drawLatencies(css, "max", marks.length ? { over: drawMarks, more: nearMark } : {});
+  drawLatencies(css, "p999", overlaid([spans, drawSpans, nearSpan]));
+  drawLatencies(css, "max", overlaid([spans, drawSpans, nearSpan], [marks, drawMarks, nearMark]));
+  drawResources(css);
   drawPauses(css, "pause-p999", "p999");
   drawPauses(css, "pause-max", "max");
   maps.forEach((_, index) => drawMap(css, index));
 };
-for (const owner of [byVariant, byKind, byMark]) keys(owner);
+for (const owner of [byVariant, byKind, byMark, bySpan]) keys(owner);
 draw();
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

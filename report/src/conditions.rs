@@ -2,6 +2,7 @@
 
 use crate::digest::RunDigest;
 use crate::format;
+use crate::load;
 use crate::pauses;
 use crate::recording::Meta;
 use crate::report::Report;
@@ -26,11 +27,15 @@ pub(crate) fn conditions(report: &Report) -> Vec<Condition> {
             )
         }),
         of(runs, "C library", |meta| meta.host.libc.clone()),
-        of(runs, "Allocator", |meta| meta.host.allocator.clone()),
+        of(runs, "Allocator", |meta| match meta.load.target.as_str() {
+            "" => meta.host.allocator.clone(),
+            // The generator's own, which nobody asked for.
+            _ => String::new(),
+        }),
         of(runs, "Transparent huge pages", |meta| {
             meta.host.transparent_huge_pages.clone()
         }),
-        of(runs, "Load", load),
+        of(runs, "Load", asked),
         of(runs, "Duration", |meta| {
             let measured = format::nanos(meta.load.duration_ns);
             match meta.load.warmup_ns {
@@ -68,6 +73,7 @@ pub(crate) fn conditions(report: &Report) -> Vec<Condition> {
         },
         of(runs, "Rights", rights),
     ];
+    all.extend(load::conditions::conditions(report));
     all.extend(pauses::conditions::conditions(report));
     all.retain(|condition| !condition.values.is_empty());
     all
@@ -96,7 +102,7 @@ pub(crate) fn commands(report: &Report) -> Vec<String> {
 }
 
 /// One value if all runs that have one agree, else one per variant and value.
-fn of(runs: &[RunDigest], name: &'static str, value: fn(&Meta) -> String) -> Condition {
+pub(crate) fn of(runs: &[RunDigest], name: &'static str, value: fn(&Meta) -> String) -> Condition {
     let mut found: Vec<(String, Vec<&str>)> = Vec::new();
     for run in runs {
         let value = value(&run.meta);
@@ -137,9 +143,9 @@ fn machine(meta: &Meta) -> String {
     join(", ", [host.cpu_model.as_str(), &cpus, &memory])
 }
 
-fn load(meta: &Meta) -> String {
+fn asked(meta: &Meta) -> String {
     let load = &meta.load;
-    if load.rate_target == 0.0 {
+    if load.rate_target == 0.0 || load.closed_loop {
         return String::new();
     }
     let rate = format!("{} requests/s, open loop", format::count(load.rate_target));
@@ -217,7 +223,7 @@ fn rights(meta: &Meta) -> String {
 }
 
 /// Joins what is not empty.
-fn join<'a>(separator: &str, parts: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn join<'a>(separator: &str, parts: impl IntoIterator<Item = &'a str>) -> String {
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join(separator)
 }

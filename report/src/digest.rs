@@ -4,11 +4,13 @@
 //! bounded by the digests and not by the recordings.
 
 use std::cmp::Reverse;
+use std::convert::Infallible;
 use std::path::PathBuf;
 
 use hdrhistogram::Histogram;
 
 use crate::heat;
+use crate::load::LoadDigest;
 use crate::pauses::{PauseDigest, PauseDigestBuilder};
 use crate::recording::{
     self, Interval, Meta, Reader, Recording, RecordingError, SlowRequest, StackTable, State,
@@ -34,6 +36,8 @@ pub(crate) struct RunDigest {
     pub(crate) worst: Vec<SlowRequest>,
     /// What a probe saw meanwhile; `None` when nobody traced.
     pub(crate) pauses: Option<PauseDigest>,
+    /// What the load generator recorded beside response times.
+    pub(crate) load: LoadDigest,
 }
 
 /// What a report knows of one interval of response times.
@@ -57,6 +61,12 @@ impl RunDigest {
             digest.take(interval, &mut pending);
         }
         digest.close(pending);
+        recording
+            .marks
+            .iter()
+            .for_each(|mark| digest.load.mark(mark));
+        let samples = recording.resources.into_iter().map(Ok::<_, Infallible>);
+        let Ok(()) = digest.load.resources(samples, &digest.seconds);
         if let Some(pauses) = recording.pauses {
             let slow = &recording.slow;
             let mut builder = PauseDigestBuilder::new(&pauses.meta, &digest.seconds, slow);
@@ -86,6 +96,10 @@ impl RunDigest {
             digest.take(interval?, &mut pending);
         }
         digest.close(pending);
+        for mark in reader.marks() {
+            digest.load.mark(&mark?);
+        }
+        digest.load.resources(reader.resources(), &digest.seconds)?;
         if let Some(pauses) = reader.pauses() {
             let mut builder =
                 PauseDigestBuilder::new(pauses.meta(), &digest.seconds, reader.slow());
@@ -119,6 +133,7 @@ impl RunDigest {
             seconds: Vec::new(),
             worst,
             pauses: None,
+            load: LoadDigest::default(),
         }
     }
 
@@ -138,8 +153,8 @@ impl RunDigest {
                     }
                 }
             }
-            // A probe's series stand in a log of their own; others are not this report's.
-            _ => {}
+            // A probe's series stand in a log of their own.
+            _ => self.load.interval(&interval),
         }
     }
 

@@ -25,6 +25,7 @@ pub mod format;
 mod heat;
 mod html;
 mod json;
+mod load;
 mod markdown;
 mod measures;
 mod pauses;
@@ -40,6 +41,9 @@ mod verdict;
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
 pub use json::Document;
+pub use load::{
+    ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
+};
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
 pub use report::Report;
 pub use table::Table;

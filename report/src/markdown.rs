@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::conditions::{commands, conditions};
+use crate::load;
 use crate::pauses::tables;
 use crate::report::Report;
 use crate::table::Table;
@@ -24,6 +25,7 @@ pub(crate) fn comment(report: &Report) -> String {
         text.push('\n');
         table(&mut text, &report.table());
     }
+    recorded_beside(&mut text, report);
     pauses(&mut text, report);
     let _ = writeln!(text, "\n<details><summary>Conditions</summary>\n");
     for condition in conditions(report) {
@@ -41,6 +43,18 @@ pub(crate) fn comment(report: &Report) -> String {
     text
 }
 
+/// What a load generator recorded beside response times.
+fn recorded_beside(text: &mut String, report: &Report) {
+    let parts = [
+        ("Objectives", load::tables::objectives(report)),
+        ("Failed requests by kind", load::tables::errors(report)),
+        ("Also recorded", load::tables::series(report)),
+        ("What happened meanwhile", load::tables::marks(report)),
+        ("The target's resources", load::tables::resources(report)),
+    ];
+    write_parts(text, parts);
+}
+
 /// What a probe saw; nothing when nobody traced.
 fn pauses(text: &mut String, report: &Report) {
     let parts = [
@@ -56,6 +70,11 @@ fn pauses(text: &mut String, report: &Report) {
             tables::others(report),
         ),
     ];
+    write_parts(text, parts);
+}
+
+/// Tables, each under its title; those that are not there are left out.
+fn write_parts<const N: usize>(text: &mut String, parts: [(&str, Option<Table>); N]) {
     for (title, part) in parts {
         if let Some(part) = part {
             let _ = writeln!(text, "\n{title}:\n");

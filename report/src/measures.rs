@@ -43,7 +43,7 @@ pub(crate) enum Mark {
 }
 
 impl Cell {
-    fn plain(text: String) -> Cell {
+    pub(crate) fn plain(text: String) -> Cell {
         let mark = if text == format::MISSING {
             Mark::Missing
         } else {
@@ -52,7 +52,7 @@ impl Cell {
         Cell { text, mark }
     }
 
-    fn missing() -> Cell {
+    pub(crate) fn missing() -> Cell {
         Cell::plain(format::MISSING.to_owned())
     }
 }
@@ -174,7 +174,8 @@ pub(crate) fn response(variant: &Variant, ns: u64) -> Cell {
     Cell::plain(format::nanos(ns))
 }
 
-fn service(ns: u64) -> Cell {
+/// A service time; one of zero is missing.
+pub(crate) fn service(ns: u64) -> Cell {
     // Zero means that the series is absent: no clock reads the same twice around a service.
     if ns == 0 {
         return Cell::missing();
@@ -201,7 +202,8 @@ fn against_pool(variant: &Variant, context: &Context<'_>) -> Cell {
     Cell::plain(ratio)
 }
 
-fn schedule(summary: &VariantSummary) -> Cell {
+/// Whether the schedule was kept.
+pub(crate) fn schedule(summary: &VariantSummary) -> Cell {
     if summary.missed_runs > 0 {
         let text = if summary.runs == 1 {
             "MISSED".to_owned()
@@ -220,6 +222,12 @@ fn schedule(summary: &VariantSummary) -> Cell {
         };
     }
     Cell::plain("yes".to_owned())
+}
+
+/// Whether runs of it waited for answers instead of following a schedule.
+pub(crate) fn closed(variant: &Variant) -> bool {
+    let load = variant.summary.load.as_ref();
+    load.is_some_and(|load| load.closed_loop)
 }
 
 fn optional(value: Option<f64>, show: fn(f64) -> String) -> Cell {

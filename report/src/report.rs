@@ -10,6 +10,7 @@ use crate::digest::RunDigest;
 use crate::error::ReportError;
 use crate::html;
 use crate::json::Document;
+use crate::load::{self, Story};
 use crate::markdown;
 use crate::pauses::{only_traced, tables};
 use crate::recording::{META_FILE, Reader, Recording};
@@ -29,6 +30,7 @@ pub struct Report {
     pub(crate) variants: Vec<Variant>,
     /// What was traced without a load of ours.
     pub(crate) traced: Vec<Variant>,
+    pub(crate) story: Story,
     pub(crate) comparison: Option<Comparison>,
     pub(crate) verdict: Verdict,
 }
@@ -82,12 +84,17 @@ impl Report {
         let (traced, variants): (Vec<Variant>, Vec<Variant>) = Variant::group(&runs)
             .into_iter()
             .partition(|variant| variant.runs.iter().all(|run| runs[*run].only_traced()));
+        let story = Story::of(&variants, &runs);
         Ok(Report {
-            comparison: compare(&variants),
-            verdict: if variants.is_empty() {
-                only_traced(&traced)
-            } else {
-                verdict(&variants, &runs)
+            story,
+            comparison: match story {
+                Story::BeforeAfter => compare(&variants),
+                Story::Load => None,
+            },
+            verdict: match story {
+                _ if variants.is_empty() => only_traced(&traced),
+                Story::BeforeAfter => verdict(&variants, &runs),
+                Story::Load => load::verdict(&variants, &runs),
             },
             runs,
             variants,
@@ -145,9 +152,14 @@ impl Report {
         tables::pauses(self)
     }
 
+    /// The service level objectives as text: measured, held; `None` without any.
+    pub fn objective_table(&self) -> Option<Table> {
+        load::tables::objectives(self)
+    }
+
     /// All figures as text: a row per measure, a column per variant that ran under load.
     pub fn table(&self) -> Table {
-        Table::of_variants(&self.variants)
+        Table::of_variants(&self.variants, self.story)
     }
 }
 

@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::digest::RunDigest;
+use crate::load::LoadSummary;
 use crate::pauses::PauseSummary;
 use crate::recording::Stalls;
 use crate::statistics::{maximum, mean, median, quantile, total};
@@ -72,6 +73,9 @@ pub struct VariantSummary {
     pub stalls: Stalls,
     /// What a probe saw meanwhile; null when no run was traced.
     pub pauses: Option<PauseSummary>,
+    /// What a load generator recorded beside response times; absent where there is nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadSummary>,
 }
 
 impl VariantSummary {
@@ -123,7 +127,8 @@ impl VariantSummary {
             requests: response.len(),
             missed_runs: runs
                 .iter()
-                .filter(|run| run.schedule_kept() == Some(false))
+                // A closed loop has no schedule to miss.
+                .filter(|run| run.schedule_kept() == Some(false) && !run.meta.load.closed_loop)
                 .count() as u32,
             checksums_agree: checksums.len() <= 1,
             p999_ns_by_run: runs
@@ -138,6 +143,7 @@ impl VariantSummary {
                 .unwrap_or(0),
             stalls,
             pauses: PauseSummary::of(runs),
+            load: LoadSummary::of(runs),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::compare::{Comparison, pool};
 use crate::format;
-use crate::measures::{Context, MEASURES};
+use crate::load::{self, Story};
+use crate::measures::{Context, MEASURES, Measure};
 use crate::recording::Stalls;
 use crate::variant::{Variant, label};
 
@@ -16,13 +17,11 @@ pub struct Table {
 }
 
 impl Table {
-    pub(crate) fn of_variants(variants: &[Variant]) -> Table {
-        let context = Context {
-            pool: pool(variants).map(|pool| &pool.summary),
-        };
+    pub(crate) fn of_variants(variants: &[Variant], story: Story) -> Table {
+        let (measures, context) = measures(variants, story);
         Table {
             header: header(variants),
-            rows: MEASURES
+            rows: measures
                 .iter()
                 .map(|measure| {
                     let cells = variants
@@ -112,6 +111,19 @@ impl Table {
                 })
                 .collect(),
         }
+    }
+}
+
+/// The rows of the table of variants, and what they need to know.
+pub(crate) fn measures(variants: &[Variant], story: Story) -> (&'static [Measure], Context<'_>) {
+    match story {
+        Story::BeforeAfter => (
+            MEASURES,
+            Context {
+                pool: pool(variants).map(|pool| &pool.summary),
+            },
+        ),
+        Story::Load => (load::MEASURES, Context { pool: None }),
     }
 }
 

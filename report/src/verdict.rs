@@ -45,6 +45,14 @@ pub enum Outcome {
     NotBetter,
     /// The runs do not tell.
     Inconclusive,
+    /// A load: every service level objective held.
+    ObjectivesHeld,
+    /// A load: an objective did not hold.
+    ObjectivesBroken,
+    /// A load: the target did not keep up with the schedule.
+    ScheduleMissed,
+    /// A load, measured: there was nothing to hold it against.
+    Measured,
 }
 
 /// Weighs the variants.
@@ -359,7 +367,8 @@ fn context(variants: &[Variant]) -> Vec<String> {
     notes
 }
 
-fn runs_of(runs: u32) -> String {
+/// `1 run`, `2 runs`.
+pub(crate) fn runs_of(runs: u32) -> String {
     match runs {
         1 => "1 run".to_owned(),
         runs => format!("{runs} runs"),
@@ -383,7 +392,8 @@ pub(crate) fn sentence_list(names: &[&str]) -> String {
     }
 }
 
-fn capital(text: &str) -> String {
+/// With its first letter large.
+pub(crate) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     match letters.next() {
         Some(first) => format!("{}{}", first.to_uppercase(), letters.as_str()),

@@ -4,18 +4,25 @@ mod common;
 
 use std::fs;
 
-use common::{POOL, recording, write};
+use common::network::load;
+use common::{POOL, SECOND, recording, write};
 use proptest::prelude::*;
 use tailcut_report::Report;
-use tailcut_report::recording::Recording;
+use tailcut_report::recording::{Mark, Recording, ResourceSample};
 
-const FILES: [&str; 3] = ["meta.json", "latency.hlog", "slow.jsonl"];
+const FILES: [&str; 5] = [
+    "meta.json",
+    "latency.hlog",
+    "slow.jsonl",
+    "marks.jsonl",
+    "resources.jsonl",
+];
 
 /// Reads a sound recording with one file replaced by what `change` makes of it.
 fn read_with(file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let run = dir.path().join("run");
-    write(&run, &recording(&POOL, 1, 0, 1)).expect("writable");
+    write(&run, &load("checkout", 0, 1, Some(SECOND / 2))).expect("writable");
     let path = run.join(file);
     let changed = change(fs::read(&path).expect("it was just written"));
     fs::write(&path, changed).expect("writable");
@@ -30,7 +37,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_never_make_the_reader_panic(
-        file in 0..3usize,
+        file in 0..5usize,
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
     ) {
         read_with(FILES[file], |_| bytes);
@@ -38,7 +45,7 @@ proptest! {
 
     #[test]
     fn changed_bytes_never_make_the_reader_panic(
-        file in 0..3usize,
+        file in 0..5usize,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         read_with(FILES[file], |mut bytes| {
@@ -81,5 +88,33 @@ proptest! {
         let report = Report::from_recordings(vec![recording.clone(), recording])
             .expect("two are enough");
         let _ = (report.html(), report.markdown(), serde_json::to_string(&report.json()));
+    }
+
+    #[test]
+    fn absurd_marks_and_samples_never_make_the_report_panic(
+        numbers in proptest::collection::vec(any::<u64>(), 16),
+        kind in ".{0,40}",
+        detail in ".{0,40}",
+    ) {
+        let mut recording = load("checkout", 0, 1, Some(SECOND / 2));
+        for pair in numbers.chunks_exact(2) {
+            recording.marks.push(Mark {
+                start_ns: pair[0],
+                end_ns: pair[1],
+                kind: kind.clone(),
+                detail: detail.clone(),
+            });
+            recording.resources.push(ResourceSample {
+                at_ns: pair[0],
+                process: 4711,
+                cpu_ns: pair[1],
+                rss_bytes: pair[1],
+                run_queue_wait_ns: pair[0],
+                minor_faults: pair[1],
+                ..ResourceSample::default()
+            });
+        }
+        let report = Report::from_recordings(vec![recording]).expect("one is enough");
+        let _ = (report.html(), report.markdown(), report.table());
     }
 }

@@ -5,6 +5,7 @@ mod common;
 use std::fs;
 use std::path::Path;
 
+use common::network::load;
 use common::{JEMALLOC, POOL, SECOND, histogram, meta, recording, write};
 use tailcut_report::recording::{
     Meta, RESPONSE, Reader, Recording, RecordingError, SERVICE, SlowRequest, State, Writer, merged,
@@ -308,4 +309,93 @@ fn a_slow_requests_times_never_go_below_zero() {
     assert_eq!(absurd.response_ns(), 0);
     assert_eq!(absurd.service_ns(), 0);
     assert_eq!(absurd.backlog_ns(), 0);
+}
+
+#[test]
+fn marks_and_samples_that_were_written_are_read_and_a_recording_without_any_has_none() {
+    let dir = folder();
+    let run = dir.path().join("run");
+    let original = load("checkout", 0, 3, Some(SECOND));
+    write(&run, &original).expect("writable");
+    let read = Recording::read(&run).expect("it was just written");
+    assert_eq!(read.marks, original.marks);
+    assert_eq!(read.resources, original.resources);
+    assert_eq!((read.not_read, read.torn), (0, false));
+
+    let reader = Reader::open(&run).expect("it was just written");
+    let marks: Result<Vec<_>, _> = reader.marks().collect();
+    assert_eq!(marks.expect("sound"), original.marks);
+    assert_eq!(reader.resources().count(), original.resources.len());
+
+    let without = dir.path().join("without");
+    let original = written(&without);
+    assert!(original.marks.is_empty());
+    let read = Recording::read(&without).expect("it was just written");
+    assert!(read.marks.is_empty() && read.resources.is_empty());
+    assert!(!without.join("marks.jsonl").exists());
+}
+
+#[test]
+fn a_torn_mark_or_sample_is_dropped_and_makes_the_recording_partial() {
+    let dir = folder();
+    for file in ["marks.jsonl", "resources.jsonl"] {
+        let run = dir.path().join(file);
+        let mut original = load("checkout", 0, 2, Some(SECOND));
+        original.marks.push(original.marks[0].clone());
+        write(&run, &original).expect("writable");
+        let whole = fs::read(run.join(file)).expect("it was just written");
+        fs::write(run.join(file), &whole[..whole.len() - 2]).expect("writable");
+        let read = Recording::read(&run).expect("a torn line is no error");
+        let (marks, resources) = match file {
+            "marks.jsonl" => (1, original.resources.len()),
+            _ => (2, original.resources.len() - 1),
+        };
+        assert_eq!((read.marks.len(), read.resources.len()), (marks, resources));
+        assert!(read.torn);
+        assert_eq!(read.meta.state, State::Partial);
+    }
+}
+
+#[test]
+fn a_damaged_mark_or_sample_is_an_error_that_names_it_and_a_line_without_measure_is_refused() {
+    let dir = folder();
+    let run = dir.path().join("run");
+    write(&run, &load("checkout", 0, 2, Some(SECOND))).expect("writable");
+    for file in ["marks.jsonl", "resources.jsonl"] {
+        let path = run.join(file);
+        let whole = fs::read_to_string(&path).expect("text");
+        for (line, reason) in [
+            (
+                "{\"start_ns\": -1, \"at_ns\": -1}".to_owned(),
+                "this is no ",
+            ),
+            ("x".repeat(1 << 20), "more than 16384 bytes"),
+        ] {
+            fs::write(&path, format!("\n{line}\n{whole}")).expect("writable");
+            match Recording::read(&run) {
+                Err(RecordingError::Corrupt {
+                    path: named,
+                    line: 2,
+                    reason: found,
+                }) => {
+                    assert_eq!(named, path);
+                    assert!(found.contains(reason), "{found}");
+                }
+                other => panic!("expected Corrupt, found {other:?}"),
+            }
+        }
+        fs::write(&path, whole).expect("writable");
+    }
+}
+
+#[test]
+fn marks_without_number_are_counted_and_not_held() {
+    let dir = folder();
+    let run = dir.path().join("run");
+    written(&run);
+    let lines = "{\"kind\":\"freeze\"}\n".repeat(Recording::MOST_MARKS + 7);
+    fs::write(run.join("marks.jsonl"), lines).expect("writable");
+    let read = Recording::read(&run).expect("readable");
+    assert_eq!(read.marks.len(), Recording::MOST_MARKS);
+    assert_eq!(read.not_read, 7);
 }

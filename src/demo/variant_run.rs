@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use tailcut_loadgen::scenario::WarmUp;
 use tailcut_loadgen::{Form, Labels, LiveSecond, Nanos, RunPlan, Service, count_requests, run};
 use tailcut_pool::meter;
 use tailcut_report::recording::State;
@@ -56,7 +57,7 @@ pub fn plan(order: &Order, dir: &Path) -> Result<RunPlan> {
         },
         rate: order.rate.parse()?,
         duration: Nanos(order.duration_ns),
-        warmup: Nanos(WARMUP_SECONDS * 1_000_000_000),
+        warmup: WarmUp::Fixed(Nanos(WARMUP_SECONDS * 1_000_000_000)),
         window: order.window,
         workers: order.workers,
         ..RunPlan::new(service, dir)

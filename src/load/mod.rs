@@ -9,8 +9,11 @@ mod json;
 mod live;
 mod run;
 mod scenario;
+mod search;
+mod series;
 mod serve;
 mod show;
+mod sweep;
 
 use std::process::ExitCode;
 
@@ -47,6 +50,10 @@ pub struct LoadArguments {
 enum LoadCommand {
     /// Runs a scenario once: a file, flags, or flags over a file.
     Run(Box<run::RunArguments>),
+    /// Finds the highest rate that holds the objectives.
+    Search(Box<search::SearchArguments>),
+    /// Runs a scenario over a grid of one or two parameters.
+    Sweep(Box<sweep::SweepArguments>),
     /// Compares two sides: runs of both, interleaved, and what they show.
     Compare(Box<compare::CompareArguments>),
     /// Serves the order service over the network, as a target to load, until it is stopped.
@@ -57,6 +64,8 @@ enum LoadCommand {
 pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
     match &arguments.command {
         LoadCommand::Run(arguments) => run::run(arguments),
+        LoadCommand::Search(arguments) => search::run(arguments),
+        LoadCommand::Sweep(arguments) => sweep::run(arguments),
         LoadCommand::Compare(arguments) => compare::run(arguments),
         LoadCommand::Serve(arguments) => serve::run(arguments),
     }

@@ -92,6 +92,9 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
             if !existed {
                 // Only if nothing was recorded: a folder that holds something stays.
                 let _ = std::fs::remove_dir(&dir);
+                if let (None, Some(parent)) = (&arguments.out, dir.parent()) {
+                    let _ = std::fs::remove_dir(parent);
+                }
             }
             match error.downcast_ref::<LoadError>() {
                 Some(LoadError::Scenario(_)) => Ok(refused(&error)),

@@ -135,7 +135,7 @@ fn counts(scenario: &Scenario, result: &RunResult) -> Vec<String> {
         Pacing::Closed => format!("{} requests were sent", count(result.offered)),
     };
     let mut lines = vec![format!(
-        "{due}, {} were answered: {rate}{}",
+        "{due}, {} of them answered; {rate}{} answered in time",
         count(result.completed),
         asked(scenario)
     )];

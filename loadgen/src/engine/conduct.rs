@@ -3,24 +3,25 @@
 
 use super::ClockFacts;
 use super::interval::{Interval, Timeline};
-use super::machine::{UsageProbe, steal};
 use super::outcome::{self, RunOutcome};
 use super::placement::{Confinement, Placement};
 use super::recorder::{self, LiveSecond, Recorder};
 use super::stage::Stage;
 use super::stalls::Found;
 use super::tally::{Exchange, Totals};
+use super::warmup::Judge;
+use super::watch::Watch;
 use crate::clock::{Clock, Nanos, monotonic_ns};
 use crate::error::LoadError;
 use crate::host;
 use crate::order::generate::Corpus;
 use crate::plan::{Form, RunPlan};
-use crate::schedule::Schedule;
+use crate::scenario::WarmUp;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 use tailcut_pool::Path;
-use tailcut_report::recording::Writer;
+use tailcut_report::recording::{ClockPair, State, Writer};
 
 /// How often the calling thread looks for finished intervals and for the stop flag.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -102,7 +103,7 @@ impl<C: Clock> Run<'_, C> {
             placement,
             ..
         } = self;
-        let pair = host::clock_pair();
+        let pair = clock_pair(plan);
         let mut meta = outcome::meta_before(plan, &placement, &facts, pair, pool);
         let writer = Writer::create(&plan.out_dir, &meta)?;
 
@@ -144,14 +145,28 @@ impl<C: Clock> Run<'_, C> {
                 }
             }
             let threads = wait_until_ready(&stage, &handles, stop);
-            let timeline = timeline(plan, pair.monotonic_ns);
+            let timeline = match timeline(plan, &pair) {
+                Ok(timeline) => timeline,
+                Err(missed) => {
+                    stage.halt();
+                    meta.state = State::Partial;
+                    meta.state_reason = Some(missed.to_string());
+                    writer.finish(&meta)?;
+                    return Err(missed);
+                }
+            };
             stage.begin(timeline);
-            let recorder = Recorder::new(links, writer, timeline);
+            let judge = match plan.warmup {
+                WarmUp::Auto { at_most } => Some(Judge::new(timeline.begin, at_most, links.len())),
+                WarmUp::Fixed(_) => None,
+            };
+            let recorder = Recorder::new(links, writer, timeline, judge);
             let mut watch = Watch::new(plan, &stage, timeline, placement.workers.clone(), &threads);
             let (recorder, halted) = attend(recorder, &mut watch, &handles, stop, on_second);
             let ends: Vec<_> = handles.into_iter().map(ScopedJoinHandle::join).collect();
             Ok(outcome::Ended {
-                timeline,
+                timeline: watch.timeline,
+                warm_up: watch.warm_up,
                 recorder,
                 halted,
                 steal: watch.stolen(),
@@ -163,13 +178,55 @@ impl<C: Clock> Run<'_, C> {
     }
 }
 
-/// When a run begins: 20 ms from now, enough for every thread to wake up, and so that recorded
-/// seconds start at whole milliseconds of the recording, which is the log's resolution.
-fn timeline(plan: &RunPlan, recording_began: u64) -> Timeline {
-    const MILLISECOND: u64 = 1_000_000;
-    let earliest = monotonic_ns() + 20 * MILLISECOND + plan.warmup.0;
-    let record = recording_began + (earliest - recording_began).next_multiple_of(MILLISECOND);
-    Timeline::new(Nanos(record - plan.warmup.0), plan.warmup, plan.duration)
+/// The log's resolution: recorded seconds start at whole milliseconds of the recording.
+const MILLISECOND: u64 = 1_000_000;
+
+/// When the recording is said to begin: now, or, before an agreed start, less than a millisecond ago, so that the
+/// recorded part begins at a whole millisecond.
+fn clock_pair(plan: &RunPlan) -> ClockPair {
+    let pair = host::clock_pair();
+    let Some(start_at) = plan.start_at_unix_ns else {
+        return pair;
+    };
+    let record = start_at + fixed_warm_up(plan).0;
+    let back = (pair.unix_ns + MILLISECOND - record % MILLISECOND) % MILLISECOND;
+    ClockPair {
+        monotonic_ns: pair.monotonic_ns - back,
+        unix_ns: pair.unix_ns - back,
+    }
+}
+
+/// What is known of the warm-up before the run.
+fn fixed_warm_up(plan: &RunPlan) -> Nanos {
+    match plan.warmup {
+        WarmUp::Fixed(length) => length,
+        WarmUp::Auto { .. } => Nanos(0),
+    }
+}
+
+/// When a run begins: at the instant agreed, or 20 ms from now, enough for every thread to wake up.
+///
+/// # Errors
+/// The rehearsal took until after the instant agreed.
+fn timeline(plan: &RunPlan, pair: &ClockPair) -> Result<Timeline, LoadError> {
+    let warmup = fixed_warm_up(plan);
+    let now = monotonic_ns();
+    let begin = if let Some(start_at) = plan.start_at_unix_ns {
+        let begin = pair.monotonic_ns + start_at.saturating_sub(pair.unix_ns);
+        if begin < now + MILLISECOND {
+            let late = Nanos(now + MILLISECOND - begin);
+            return Err(LoadError::NotReadyInTime { late });
+        }
+        begin
+    } else {
+        let earliest = now + 20 * MILLISECOND + warmup.0;
+        let waited = (earliest - pair.monotonic_ns).next_multiple_of(MILLISECOND);
+        pair.monotonic_ns + waited - warmup.0
+    };
+    Ok(match plan.warmup {
+        WarmUp::Fixed(_) => Timeline::new(Nanos(begin), warmup, plan.duration),
+        WarmUp::Auto { .. } => Timeline::undecided(Nanos(begin), plan.duration),
+    })
 }
 
 type Handle<'s> = ScopedJoinHandle<'s, Result<ThreadEnd, LoadError>>;
@@ -206,6 +263,12 @@ fn attend(
         if stop.load(Ordering::Relaxed) || !writable {
             watch.stage.halt();
         }
+        if let Some((end, earliest)) = recorder.verdict(Nanos(monotonic_ns())) {
+            let second = watch.stage.decision.make(earliest);
+            let timeline = watch.timeline.recording_from(second);
+            (watch.timeline, watch.warm_up) = (timeline, end);
+            recorder.begin_recording(timeline, end);
+        }
         if let Some(second) = watch.second(&mut recorder) {
             on_second(&second);
         }
@@ -214,109 +277,5 @@ fn attend(
             return (recorder, watch.stage.halt.load(Ordering::Relaxed));
         }
         thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// Samples the run once a second.
-struct Watch<'a> {
-    stage: &'a Stage,
-    timeline: Timeline,
-    schedule: Schedule,
-    cpus: Vec<u32>,
-    probes: Vec<UsageProbe>,
-    next: Nanos,
-    last: Sample,
-    /// Steal when the recording began.
-    steal_before: Option<Nanos>,
-}
-
-#[derive(Clone, Copy)]
-struct Sample {
-    at: Nanos,
-    completed: u64,
-    steal: Nanos,
-    run_queue_wait: Nanos,
-}
-
-impl<'a> Watch<'a> {
-    fn new(
-        plan: &RunPlan,
-        stage: &'a Stage,
-        timeline: Timeline,
-        cpus: Vec<u32>,
-        threads: &[u32],
-    ) -> Watch<'a> {
-        let schedule = Schedule::new(timeline.begin, plan.rate);
-        let probes = threads
-            .iter()
-            .map(|&thread| UsageProbe::of(thread))
-            .collect();
-        let last = Sample {
-            at: timeline.begin,
-            completed: 0,
-            steal: Nanos(0),
-            run_queue_wait: Nanos(0),
-        };
-        let next = timeline.begin + Nanos::SECOND;
-        let mut watch = Watch {
-            stage,
-            timeline,
-            schedule,
-            cpus,
-            probes,
-            next,
-            last,
-            steal_before: None,
-        };
-        watch.last = watch.sample(timeline.begin);
-        watch
-    }
-
-    fn sample(&self, at: Nanos) -> Sample {
-        Sample {
-            at,
-            completed: recorder::completed(&self.stage.progress),
-            steal: steal(&self.cpus),
-            run_queue_wait: self
-                .probes
-                .iter()
-                .fold(Nanos(0), |sum, probe| sum + probe.run_queue_wait()),
-        }
-    }
-
-    /// How the run stands, if a second has passed since this was last asked for.
-    fn second(&mut self, recorder: &mut Recorder) -> Option<LiveSecond> {
-        let now = Nanos(monotonic_ns());
-        if self.steal_before.is_none() && now >= self.timeline.record {
-            self.steal_before = Some(steal(&self.cpus));
-        }
-        if now < self.next {
-            return None;
-        }
-        self.next = now + Nanos::SECOND;
-        let (before, sample) = (self.last, self.sample(now));
-        self.last = sample;
-        #[allow(clippy::cast_precision_loss)] // shown to a few digits
-        let completed = sample.completed.saturating_sub(before.completed) as f64;
-        Some(LiveSecond {
-            elapsed: now
-                .saturating_sub(self.timeline.record)
-                .min(self.timeline.end - self.timeline.record),
-            duration: self.timeline.end - self.timeline.record,
-            warming_up: now < self.timeline.record,
-            completed: sample.completed,
-            due: self.schedule.due_before(now.min(self.timeline.end)),
-            rate: completed / now.saturating_sub(before.at).as_secs_f64().max(1e-9),
-            response: recorder.recent(),
-            failed: 0,
-            steal: sample.steal.saturating_sub(before.steal),
-            run_queue_wait: sample.run_queue_wait.saturating_sub(before.run_queue_wait),
-        })
-    }
-
-    /// Steal since the recording began.
-    fn stolen(&self) -> Nanos {
-        self.steal_before
-            .map_or(Nanos(0), |before| steal(&self.cpus).saturating_sub(before))
     }
 }

@@ -47,7 +47,7 @@ impl<P> Message<P> {
 }
 
 /// Where the front stopped: for the back, which accounts for what was never started.
-pub(crate) type Stopped = OnceLock<(Lane, Ended)>;
+pub(crate) type Stopped<L> = OnceLock<(L, Ended)>;
 
 /// Pushes `message`, waiting for room. Returns whether it had to wait, or `Err` if nobody reads.
 #[inline(always)]
@@ -74,9 +74,9 @@ pub(crate) fn send<C: Clock, P>(
 /// Takes in `pacer`'s requests and sends them on until it ends. Drop the ring afterwards: that is
 /// how the back learns that no more will come.
 #[inline(never)]
-pub(crate) fn take_in<C: Clock, F: Front>(
+pub(crate) fn take_in<C: Clock, L: Lane, F: Front>(
     clock: &C,
-    pacer: &mut Pacer<'_>,
+    pacer: &mut Pacer<'_, L>,
     corpus: &Corpus,
     front: &mut F,
     ring: &mut Producer<Message<F::Parcel>>,

@@ -6,6 +6,7 @@ use super::stalls::StallMeter;
 use super::tally::Tally;
 use crate::clock::Clock;
 use crate::order::generate::Corpus;
+use crate::schedule::Lane;
 use crate::workload::Workload;
 
 /// Serves `pacer`'s requests until it ends.
@@ -13,10 +14,10 @@ use crate::workload::Workload;
 /// A request that follows an idle time starts when the wait is over; one that was due already
 /// starts when the one before it ended, and its service time includes the engine's bookkeeping in
 /// between, about 15 ns.
-#[inline(never)] // one copy for each workload, easy to find in a profile
-pub(crate) fn serve<C: Clock, W: Workload>(
+#[inline(never)] // one copy for each workload and kind of lane, easy to find in a profile
+pub(crate) fn serve<C: Clock, L: Lane, W: Workload>(
     clock: &C,
-    pacer: &mut Pacer<'_>,
+    pacer: &mut Pacer<'_, L>,
     corpus: &Corpus,
     workload: &mut W,
     tally: &mut Tally<'_>,

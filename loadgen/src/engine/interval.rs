@@ -22,6 +22,13 @@ pub(crate) fn histogram() -> Histogram<u64> {
 pub(crate) enum Span {
     /// Warm-up: recorded like the rest, so that it costs the same, and then thrown away.
     WarmUp,
+    /// Seconds of a warm-up whose end is not decided yet, from the schedule's begin.
+    Warming {
+        /// The first second held.
+        first: u64,
+        /// The last second held.
+        last: u64,
+    },
     /// Seconds of the recorded schedule, from 0; more than one if a swap was missed.
     Seconds {
         /// The first second held.
@@ -58,7 +65,7 @@ impl Interval {
     }
 }
 
-/// The instants that divide a run, fixed before it starts.
+/// The instants that divide a run: fixed before it starts, or, but for the first, during its warm-up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timeline {
     /// Request 0 is due.
@@ -69,6 +76,8 @@ pub(crate) struct Timeline {
     pub(crate) end: Nanos,
     /// What was not started by now is unserved.
     pub(crate) cut: Nanos,
+    /// How long the recorded part is.
+    pub(crate) duration: Nanos,
 }
 
 impl Timeline {
@@ -89,7 +98,30 @@ impl Timeline {
             record,
             end,
             cut: end + grace,
+            duration,
         }
+    }
+
+    /// `begin`, then a warm-up without an end yet: what follows it is later than any instant.
+    pub(crate) fn undecided(begin: Nanos, duration: Nanos) -> Timeline {
+        let never = Nanos(u64::MAX);
+        Timeline {
+            begin,
+            record: never,
+            end: never,
+            cut: never,
+            duration,
+        }
+    }
+
+    /// Whether the recorded part's beginning is known.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.record < Nanos(u64::MAX)
+    }
+
+    /// The same schedule, recorded from its second `second` on.
+    pub(crate) fn recording_from(&self, second: u64) -> Timeline {
+        Timeline::new(self.begin, Nanos(second * Nanos::SECOND.0), self.duration)
     }
 
     /// The recorded second that `intended` falls into.

@@ -12,6 +12,7 @@ use crate::clock::{Drift, Nanos, monotonic_ns};
 use crate::error::LoadError;
 use crate::host;
 use crate::plan::RunPlan;
+use crate::scenario::warmup::{WarmUp, WarmUpEnd};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -42,6 +43,7 @@ pub struct RunOutcome {
 /// What the conducting thread holds when all threads have ended.
 pub(crate) struct Ended {
     pub(crate) timeline: Timeline,
+    pub(crate) warm_up: WarmUpEnd,
     pub(crate) recorder: Recorder,
     pub(crate) halted: bool,
     pub(crate) steal: Nanos,
@@ -57,6 +59,10 @@ pub(crate) fn meta_before(
     pool: Option<Path>,
 ) -> Meta {
     let labels = plan.labels.clone();
+    let (warmup, warm_up_end) = match plan.warmup {
+        WarmUp::Fixed(length) => (length, WarmUpEnd::Fixed(length)),
+        WarmUp::Auto { .. } => (Nanos(0), WarmUpEnd::Undecided),
+    };
     let pool_path = pool.map(|path| match path {
         Path::Rseq => "rseq".to_owned(),
         _ => "portable".to_owned(),
@@ -73,19 +79,21 @@ pub(crate) fn meta_before(
         host: host::describe(&labels.allocator),
         clock,
         load: Load {
-            rate_target: plan.rate.as_f64(),
+            rate_target: plan.share_of_rate(),
             duration_ns: plan.duration.0,
-            warmup_ns: plan.warmup.0,
+            warmup_ns: warmup.0,
             window: plan.window,
             workers: plan.workers,
             worker_cpus: placement.workers.clone(),
             form: plan.form.name().to_owned(),
-            pacing: "constant".to_owned(),
+            pacing: plan.arrivals.to_string(),
             clock_source: facts.name.to_owned(),
             clock_cost_ns: facts.cost_ns,
             pool_path,
             seed: plan.seed,
-            warmup_rule: format!("{}, fixed", plan.warmup),
+            warmup_rule: warm_up_end.to_string(),
+            shard_index: plan.shard.map(|shard| shard.index),
+            shard_of: plan.shard.map(|shard| shard.of),
             ..Load::default()
         },
         result: None,
@@ -103,11 +111,16 @@ pub(crate) fn conclude(
 ) -> Result<RunOutcome, LoadError> {
     let Ended {
         timeline,
+        warm_up,
         recorder,
         halted,
         steal,
         ends,
     } = ended;
+    if timeline.is_decided() {
+        meta.load.warmup_ns = (timeline.record - timeline.begin).0;
+    }
+    meta.load.warmup_rule = warm_up.to_string();
     let mut totals = Totals::default();
     let mut found = Found::default();
     let (mut checksum, mut settled) = (Some(0_u64), 0);

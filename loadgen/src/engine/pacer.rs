@@ -39,16 +39,17 @@ pub(crate) enum Next {
 }
 
 /// One thread's walk along its lane.
-pub(crate) struct Pacer<'a> {
-    pub(crate) lane: Lane,
+pub(crate) struct Pacer<'a, L> {
+    pub(crate) lane: L,
     end: Nanos,
     cut: Nanos,
     halt: &'a AtomicBool,
     until_poll: u32,
 }
 
-impl<'a> Pacer<'a> {
-    pub(crate) fn new(lane: Lane, end: Nanos, cut: Nanos, halt: &'a AtomicBool) -> Pacer<'a> {
+impl<'a, L: Lane> Pacer<'a, L> {
+    /// Up to `end`, in any case only until `cut`.
+    pub(crate) fn new(lane: L, end: Nanos, cut: Nanos, halt: &'a AtomicBool) -> Pacer<'a, L> {
         Pacer {
             lane,
             end,
@@ -56,6 +57,26 @@ impl<'a> Pacer<'a> {
             halt,
             until_poll: POLL_EVERY,
         }
+    }
+
+    /// Sets how far the walk goes.
+    pub(crate) fn until(&mut self, end: Nanos, cut: Nanos) {
+        (self.end, self.cut) = (end, cut);
+    }
+
+    /// Waits for `instant`, without any request.
+    #[cold]
+    pub(crate) fn idle_until<C: Clock>(
+        &self,
+        clock: &C,
+        instant: Nanos,
+        meter: &mut StallMeter,
+    ) -> Result<(), Ended> {
+        let now = clock.now_ns();
+        if now < instant {
+            self.wait(clock, now, instant, meter)?;
+        }
+        Ok(())
     }
 
     /// The next request, once it is due. `now` is the thread's last reading of the clock.

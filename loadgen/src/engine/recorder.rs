@@ -3,11 +3,13 @@
 
 use super::interval::{Interval, Span, Timeline, histogram};
 use super::tally::Exchange;
+use super::warmup::Judge;
 use crate::clock::Nanos;
+use crate::scenario::warmup::WarmUpEnd;
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::atomic::{AtomicU64, Ordering};
-use tailcut_report::recording::{RESPONSE, RecordingError, SERVICE, Writer};
+use tailcut_report::recording::{Mark, RESPONSE, RecordingError, SERVICE, Writer};
 
 /// How many intervals a worker has: the one it fills, and three for a recorder that is late by
 /// up to three seconds.
@@ -122,6 +124,8 @@ struct OpenSecond {
 pub(crate) struct Recorder {
     links: Vec<Link>,
     timeline: Timeline,
+    /// While the warm-up has no end yet.
+    judge: Option<Judge>,
     writer: Option<Writer>,
     failure: Option<RecordingError>,
     open: Vec<OpenSecond>,
@@ -131,7 +135,13 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(links: Vec<Link>, writer: Writer, timeline: Timeline) -> Recorder {
+    /// `judge` decides when the warm-up ends, where that is left open.
+    pub(crate) fn new(
+        links: Vec<Link>,
+        writer: Writer,
+        timeline: Timeline,
+        judge: Option<Judge>,
+    ) -> Recorder {
         // One worker's intervals are written as they come.
         let open = if links.len() > 1 { OPEN_SECONDS } else { 0 };
         let open_second = || OpenSecond {
@@ -142,6 +152,7 @@ impl Recorder {
         Recorder {
             links,
             timeline,
+            judge,
             writer: Some(writer),
             failure: None,
             open: (0..open).map(|_| open_second()).collect(),
@@ -164,9 +175,35 @@ impl Recorder {
         self.failure.is_none()
     }
 
+    /// If the warm-up was left open and is over at `now`: how it ended, and the earliest second that can be recorded.
+    pub(crate) fn verdict(&self, now: Nanos) -> Option<(WarmUpEnd, u64)> {
+        let judge = self.judge.as_ref()?;
+        Some((judge.verdict(now)?, judge.next_second(now)))
+    }
+
+    /// From here on it is known when the recorded part begins; `end` says by which rule.
+    pub(crate) fn begin_recording(&mut self, timeline: Timeline, end: WarmUpEnd) {
+        self.judge = None;
+        self.timeline = timeline;
+        let mark = Mark {
+            start_ns: timeline.begin.0,
+            end_ns: timeline.record.0,
+            kind: "warm_up".to_owned(),
+            detail: end.to_string(),
+        };
+        self.write(|writer| writer.marks(&[mark]));
+    }
+
     fn take(&mut self, interval: &Interval) {
-        let Span::Seconds { first, last } = interval.span else {
-            return;
+        let (first, last) = match interval.span {
+            Span::WarmUp => return,
+            Span::Warming { first, last } => {
+                if let Some(judge) = &mut self.judge {
+                    judge.take(first, last, &interval.response);
+                }
+                return;
+            }
+            Span::Seconds { first, last } => (first, last),
         };
         self.whole.add(interval);
         let _ = self.recent.add(&interval.response);

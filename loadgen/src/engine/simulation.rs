@@ -3,13 +3,16 @@
 use super::inline::serve;
 use super::interval::{HIGHEST, Interval, Span, Timeline, histogram};
 use super::pacer::{Due, Ended, Next, Pacer};
+use super::stage::Stage;
 use super::stalls::StallMeter;
 use super::tally::{Exchange, Tally, Totals};
+use super::warmup::Decision;
 use crate::clock::simulated::SimulatedClock;
 use crate::clock::{Clock, Nanos};
 use crate::order::generate::Corpus;
 use crate::quantity::Rate;
-use crate::schedule::Schedule;
+use crate::schedule::Lane;
+use crate::schedule::constant::Constant;
 use crate::workload::{Verdict, Workload};
 use hdrhistogram::Histogram;
 use rtrb::RingBuffer;
@@ -30,6 +33,8 @@ struct Planted<'a> {
     handled: u64,
     /// Halts the run after so many requests.
     halt_after: Option<(u64, &'a AtomicBool)>,
+    /// Ends the warm-up after so many requests, as the recorder would: not before this second of the schedule.
+    end_warm_up_after: Option<(u64, &'a Decision, u64)>,
 }
 
 impl Planted<'_> {
@@ -47,6 +52,7 @@ impl Planted<'_> {
             next_stall,
             handled: 0,
             halt_after: None,
+            end_warm_up_after: None,
         }
     }
 }
@@ -61,6 +67,11 @@ impl Workload for Planted<'_> {
         self.handled += 1;
         if let Some((after, halt)) = self.halt_after {
             halt.store(self.handled >= after, Ordering::Relaxed);
+        }
+        if let Some((after, decision, earliest)) = self.end_warm_up_after
+            && self.handled == after
+        {
+            decision.make(earliest);
         }
         Verdict::Accepted
     }
@@ -78,7 +89,7 @@ struct Simulated {
     totals: Totals,
     intervals: Vec<Interval>,
     timeline: Timeline,
-    schedule: Schedule,
+    schedule: Constant,
 }
 
 impl Simulated {
@@ -87,7 +98,7 @@ impl Simulated {
         for interval in self
             .intervals
             .iter()
-            .filter(|interval| interval.span != Span::WarmUp)
+            .filter(|interval| matches!(interval.span, Span::Seconds { .. }))
         {
             sum.add(series(interval)).unwrap();
         }
@@ -138,9 +149,44 @@ impl Simulation {
         halt: &'a AtomicBool,
         workload: impl FnOnce(&SimulatedClock) -> Planted<'a>,
     ) -> Simulated {
-        let clock = SimulatedClock::new(START, self.step);
+        self.run_lane(self.schedule().lane(0, 1), halt, workload)
+    }
+
+    /// With requests that are due at other times.
+    fn run_lane<'a, L: Lane>(
+        &self,
+        lane: L,
+        halt: &'a AtomicBool,
+        workload: impl FnOnce(&SimulatedClock) -> Planted<'a>,
+    ) -> Simulated {
         let timeline = Timeline::new(START, self.warmup, self.duration);
-        let schedule = Schedule::new(timeline.begin, Rate::per_second(self.rate).unwrap());
+        self.run_along(timeline, lane, &Stage::new(1, 1), halt, workload)
+    }
+
+    /// With a warm-up whose end is decided on the way.
+    fn run_undecided<'a>(
+        &self,
+        stage: &Stage,
+        halt: &'a AtomicBool,
+        workload: impl FnOnce(&SimulatedClock) -> Planted<'a>,
+    ) -> Simulated {
+        let timeline = Timeline::undecided(START, self.duration);
+        self.run_along(timeline, self.schedule().lane(0, 1), stage, halt, workload)
+    }
+
+    fn schedule(&self) -> Constant {
+        Constant::new(START, Rate::per_second(self.rate).unwrap())
+    }
+
+    fn run_along<'a, L: Lane>(
+        &self,
+        timeline: Timeline,
+        lane: L,
+        stage: &Stage,
+        halt: &'a AtomicBool,
+        workload: impl FnOnce(&SimulatedClock) -> Planted<'a>,
+    ) -> Simulated {
+        let clock = SimulatedClock::new(START, self.step);
         let (full, mut filled) = RingBuffer::new(self.clean + 1);
         let (mut cleaned, clean) = RingBuffer::new(self.clean);
         for _ in 0..self.clean {
@@ -153,19 +199,23 @@ impl Simulation {
             Box::new(Interval::new()),
             Exchange { full, clean },
             timeline,
+            &stage.decision,
             &progress,
         );
         let mut meter = StallMeter::new(timeline.record);
-        let mut pacer = Pacer::new(schedule.lane(0, 1), timeline.end, timeline.cut, halt);
+        let mut pacer = Pacer::new(lane, timeline.end, timeline.cut, halt);
         let mut workload = workload(&clock);
-        let ended = serve(
-            &clock,
-            &mut pacer,
-            corpus(),
-            &mut workload,
-            &mut tally,
-            &mut meter,
-        );
+        let mut serve = |pacer: &mut Pacer<'_, _>, meter: &mut StallMeter| {
+            serve(&clock, pacer, corpus(), &mut workload, &mut tally, meter)
+        };
+        let warm_up = stage.through_warm_up(&clock, &mut pacer, &timeline, &mut meter, &mut serve);
+        let (timeline, ended) = match warm_up {
+            Ok(timeline) => {
+                pacer.until(timeline.end, timeline.cut);
+                (timeline, serve(&mut pacer, &mut meter))
+            }
+            Err(early) => (timeline, early),
+        };
         let totals = tally.finish(pacer.lane, ended);
         let intervals = std::iter::from_fn(|| filled.pop().ok())
             .map(|interval| *interval)
@@ -174,7 +224,7 @@ impl Simulation {
             totals,
             intervals,
             timeline,
-            schedule,
+            schedule: self.schedule(),
         }
     }
 }

@@ -27,7 +27,7 @@ pub(crate) const BUSY_CHECK: Nanos = Nanos(20_000);
 pub(crate) struct StallMeter {
     pub(crate) found: Found,
     /// Stalls before this instant are warm-up.
-    from: Nanos,
+    pub(crate) from: Nanos,
     last: Standing,
 }
 

@@ -13,7 +13,7 @@ use super::stalls::StallMeter;
 use super::tally::{Tally, Totals};
 use crate::clock::{Clock, Nanos};
 use crate::error::LoadError;
-use crate::schedule::Schedule;
+use crate::schedule::Lane;
 use crate::services::{WithHalves, WithWorkload};
 use crate::workload::{Back, Front, Workload};
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -21,10 +21,11 @@ use std::sync::atomic::Ordering;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use tailcut_pool::Path;
 
-/// Every worker a whole service.
-pub(crate) struct Inline<'a, C>(pub(crate) Run<'a, C>);
+/// Every worker a whole service. The second part makes a lane, by the schedule's begin, the lane's number, and how many
+/// there are.
+pub(crate) struct Inline<'a, C, M>(pub(crate) Run<'a, C>, pub(crate) M);
 
-impl<C: Clock> WithWorkload for Inline<'_, C> {
+impl<C: Clock, L: Lane, M: Fn(Nanos, u32, u32) -> L + Sync> WithWorkload for Inline<'_, C, M> {
     type Output = Result<RunOutcome, LoadError>;
 
     fn with<W: Workload>(self, make: impl Fn(u32) -> W + Sync, pool: Option<Path>) -> Self::Output {
@@ -34,6 +35,7 @@ impl<C: Clock> WithWorkload for Inline<'_, C> {
             corpus,
             ..
         } = self.0;
+        let make_lane = &self.1;
         let services = plan.services();
         let seats = self.0.placement.workers.clone();
         let seats = (0..).zip(seats).map(|(service, cpu)| Seat {
@@ -58,19 +60,29 @@ impl<C: Clock> WithWorkload for Inline<'_, C> {
                     ..ThreadEnd::default()
                 });
             };
-            let lane = Schedule::new(timeline.begin, plan.rate).lane(seat.service, services);
+            let (lane, lanes) = plan.lane(seat.service);
+            let lane = make_lane(timeline.begin, lane, lanes);
             let mut pacer = Pacer::new(lane, timeline.end, timeline.cut, &stage.halt);
             let mut meter = StallMeter::new(timeline.record);
             let progress = &stage.progress[seat.service as usize];
-            let mut tally = Tally::new(recording.first, recording.exchange, timeline, progress);
-            let ended = inline::serve(
-                clock,
-                &mut pacer,
-                corpus,
-                &mut workload,
-                &mut tally,
-                &mut meter,
+            let mut tally = Tally::new(
+                recording.first,
+                recording.exchange,
+                timeline,
+                &stage.decision,
+                progress,
             );
+            let mut serve = |pacer: &mut Pacer<'_, L>, meter: &mut StallMeter| {
+                inline::serve(clock, pacer, corpus, &mut workload, &mut tally, meter)
+            };
+            let ended =
+                match stage.through_warm_up(clock, &mut pacer, &timeline, &mut meter, &mut serve) {
+                    Ok(timeline) => {
+                        pacer.until(timeline.end, timeline.cut);
+                        serve(&mut pacer, &mut meter)
+                    }
+                    Err(early) => early,
+                };
             let totals = tally.finish(pacer.lane, ended);
             let settled = workload.settled_windows() - settled;
             Ok(ThreadEnd {
@@ -84,19 +96,19 @@ impl<C: Clock> WithWorkload for Inline<'_, C> {
     }
 }
 
-/// Every pair of workers a service.
-pub(crate) struct Handoff<'a, C>(pub(crate) Run<'a, C>);
+/// Every pair of workers a service. The second part makes a lane, as for [`Inline`].
+pub(crate) struct Handoff<'a, C, M>(pub(crate) Run<'a, C>, pub(crate) M);
 
 /// What the two threads of a pair share.
-struct Between<P> {
+struct Between<P, L> {
     /// Each end is taken by its thread.
     send: Mutex<Option<Producer<Message<P>>>>,
     receive: Mutex<Option<Consumer<Message<P>>>>,
-    stopped: Stopped,
+    stopped: Stopped<L>,
 }
 
-impl<P> Between<P> {
-    fn new() -> Between<P> {
+impl<P, L> Between<P, L> {
+    fn new() -> Between<P, L> {
         let (send, receive) = RingBuffer::new(RING);
         Between {
             send: Mutex::new(Some(send)),
@@ -110,7 +122,7 @@ fn take<T>(end: &Mutex<Option<T>>) -> Option<T> {
     end.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-impl<C: Clock> WithHalves for Handoff<'_, C> {
+impl<C: Clock, L: Lane, M: Fn(Nanos, u32, u32) -> L + Sync> WithHalves for Handoff<'_, C, M> {
     type Output = Result<RunOutcome, LoadError>;
 
     fn with<F: Front, B: Back<Parcel = F::Parcel>>(
@@ -125,8 +137,9 @@ impl<C: Clock> WithHalves for Handoff<'_, C> {
             corpus,
             ..
         } = self.0;
+        let make_lane = &self.1;
         let services = plan.services();
-        let pairs: Vec<Between<F::Parcel>> = (0..services).map(|_| Between::new()).collect();
+        let pairs: Vec<Between<F::Parcel, L>> = (0..services).map(|_| Between::new()).collect();
         let cpus = self.0.placement.workers.clone();
         let seats = (0..).zip(cpus).map(|(worker, cpu)| {
             let part = if worker % 2 == 0 {
@@ -141,7 +154,7 @@ impl<C: Clock> WithHalves for Handoff<'_, C> {
             }
         });
 
-        let front = |seat: &Seat, stage: &Stage, between: &Between<F::Parcel>| {
+        let front = |seat: &Seat, stage: &Stage, between: &Between<F::Parcel, L>| {
             let mut front = make_front(seat.service);
             // Dropped at the end of this thread, whatever happens: so the back learns of it.
             let Some(mut ring) = take(&between.send) else {
@@ -161,19 +174,30 @@ impl<C: Clock> WithHalves for Handoff<'_, C> {
             let Some(timeline) = stage.wait(seat.index(plan)) else {
                 return Ok(ThreadEnd::default());
             };
-            let lane = Schedule::new(timeline.begin, plan.rate).lane(seat.service, services);
+            let (lane, lanes) = plan.lane(seat.service);
+            let lane = make_lane(timeline.begin, lane, lanes);
             let usage = UsageProbe::of_this_thread();
             let mut meter = StallMeter::new(timeline.record);
-            // Two stretches, so that this thread's usage is read where the recording begins.
-            let mut pacer = Pacer::new(lane, timeline.record, timeline.cut, &stage.halt);
-            let mut ended =
-                handoff::take_in(clock, &mut pacer, corpus, &mut front, &mut ring, &mut meter);
-            let before = usage.read();
-            if ended == Ended::Schedule {
-                pacer = Pacer::new(pacer.lane, timeline.end, timeline.cut, &stage.halt);
-                ended =
-                    handoff::take_in(clock, &mut pacer, corpus, &mut front, &mut ring, &mut meter);
-            }
+            let mut pacer = Pacer::new(lane, timeline.end, timeline.cut, &stage.halt);
+            let mut take_in = |pacer: &mut Pacer<'_, L>, meter: &mut StallMeter| {
+                handoff::take_in(clock, pacer, corpus, &mut front, &mut ring, meter)
+            };
+            let warm_up =
+                stage.through_warm_up(clock, &mut pacer, &timeline, &mut meter, &mut take_in);
+            let (ended, before) = match warm_up {
+                Ok(timeline) => {
+                    // Two stretches, so that this thread's usage is read where the recording begins.
+                    pacer.until(timeline.record, timeline.cut);
+                    let mut ended = take_in(&mut pacer, &mut meter);
+                    let before = usage.read();
+                    if ended == Ended::Schedule {
+                        pacer.until(timeline.end, timeline.cut);
+                        ended = take_in(&mut pacer, &mut meter);
+                    }
+                    (ended, before)
+                }
+                Err(early) => (early, usage.read()),
+            };
             let _ = between.stopped.set((pacer.lane, ended));
             let totals = Totals {
                 usage: usage.read().since(&before),
@@ -187,7 +211,7 @@ impl<C: Clock> WithHalves for Handoff<'_, C> {
         };
 
         let back =
-            |seat: &Seat, stage: &Stage, between: &Between<F::Parcel>, recording: Recording| {
+            |seat: &Seat, stage: &Stage, between: &Between<F::Parcel, L>, recording: Recording| {
                 let mut back = make_back(seat.service);
                 let Some(mut ring) = take(&between.receive) else {
                     return Ok(ThreadEnd::default());
@@ -212,14 +236,19 @@ impl<C: Clock> WithHalves for Handoff<'_, C> {
                 };
                 let mut meter = StallMeter::new(timeline.record);
                 let progress = &stage.progress[seat.service as usize];
-                let mut tally = Tally::new(recording.first, recording.exchange, timeline, progress);
+                let mut tally = Tally::new(
+                    recording.first,
+                    recording.exchange,
+                    timeline,
+                    &stage.decision,
+                    progress,
+                );
                 handoff::finish(clock, &mut ring, &mut back, &mut tally, &mut meter);
                 let totals = match between.stopped.get() {
                     Some((lane, ended)) => tally.finish(lane.clone(), *ended),
                     None => {
                         // The front died: its panic is reported, and nothing is known of its schedule.
-                        let lane = Schedule::new(timeline.end, plan.rate).lane(0, 1);
-                        tally.finish(lane, Ended::Halted(Nanos(0)))
+                        tally.finish(make_lane(timeline.end, 0, 1), Ended::Halted(Nanos(0)))
                     }
                 };
                 let settled = back.settled_windows() - settled;
@@ -244,140 +273,4 @@ impl<C: Clock> WithHalves for Handoff<'_, C> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::MonotonicClock;
-    use crate::engine::ClockFacts;
-    use crate::engine::placement::{Placement, available_cpus, only_run};
-    use crate::order::generate::Corpus;
-    use crate::plan::{Form, RunPlan, Service};
-    use crate::quantity::Rate;
-    use crate::workload::{Noop, Verdict};
-    use std::sync::MutexGuard;
-    use std::sync::atomic::AtomicBool;
-    use tailcut_report::recording::{self, State};
-
-    /// Works until it has handled so many requests.
-    struct Fragile {
-        left: u64,
-    }
-
-    impl Fragile {
-        fn bear(&mut self) {
-            self.left -= 1;
-            assert!(self.left > 0, "an account without an owner");
-        }
-    }
-
-    impl Workload for Fragile {
-        fn handle(&mut self, _: &[u8]) -> Verdict {
-            self.bear();
-            Verdict::Accepted
-        }
-
-        fn checksum(&self) -> u64 {
-            0
-        }
-
-        fn settled_windows(&self) -> u64 {
-            0
-        }
-    }
-
-    impl Front for Fragile {
-        type Parcel = u64;
-
-        fn take_in(&mut self, _: &[u8]) -> u64 {
-            self.bear();
-            0
-        }
-    }
-
-    impl Back for Fragile {
-        type Parcel = u64;
-
-        fn finish(&mut self, _: u64) -> Verdict {
-            self.bear();
-            Verdict::Accepted
-        }
-
-        fn checksum(&self) -> u64 {
-            0
-        }
-
-        fn settled_windows(&self) -> u64 {
-            0
-        }
-    }
-
-    /// Runs `job` on a small plan; it must fail, and leave a recording that says why.
-    fn fails_with(
-        _alone: &MutexGuard<'static, ()>,
-        form: Form,
-        workers: u32,
-        job: impl FnOnce(Run<'_, MonotonicClock>) -> Result<RunOutcome, LoadError>,
-    ) {
-        let dir = tempfile::tempdir().unwrap();
-        let plan = RunPlan {
-            form,
-            workers,
-            window: 1_000,
-            rate: Rate::per_second(10_000).unwrap(),
-            warmup: Nanos(0),
-            ..RunPlan::new(Service::Noop, dir.path().join("recording"))
-        };
-        let corpus = Corpus::generate(1);
-        let error = job(Run {
-            plan: &plan,
-            stop: &AtomicBool::new(false),
-            on_second: &mut |_| (),
-            clock: &MonotonicClock,
-            facts: ClockFacts {
-                name: "clock_gettime",
-                cost_ns: 25.0,
-                refused: None,
-            },
-            placement: Placement::choose(workers).unwrap(),
-            corpus: &corpus,
-        });
-        let error = error.unwrap_err().to_string();
-        assert!(
-            error.contains("panicked: an account without an owner"),
-            "{error}"
-        );
-        let meta = recording::Recording::read(&plan.out_dir).unwrap().meta;
-        assert_eq!(meta.state, State::Partial);
-        assert_eq!(meta.state_reason, Some(error));
-    }
-
-    #[test]
-    fn a_service_that_panics_ends_the_run_with_its_message() {
-        let alone = only_run();
-        let during_rehearsal = 500;
-        let during_the_run = rehearsal::requests(1_000) + 2_000;
-        for left in [during_rehearsal, during_the_run] {
-            fails_with(&alone, Form::Inline, 1, |run| {
-                Inline(run).with(|_| Fragile { left }, None)
-            });
-        }
-    }
-
-    #[test]
-    fn when_one_of_two_threads_panics_the_other_does_not_wait_for_ever() {
-        // Another test's run would leave this one fewer cores.
-        let alone = only_run();
-        if available_cpus() < 2 {
-            return;
-        }
-        let during_rehearsal = 500;
-        let during_the_run = rehearsal::requests(1_000) + 2_000;
-        for left in [during_rehearsal, during_the_run] {
-            fails_with(&alone, Form::Handoff, 2, |run| {
-                Handoff(run).with(|_| Fragile { left }, |_| Noop::default(), None)
-            });
-            fails_with(&alone, Form::Handoff, 2, |run| {
-                Handoff(run).with(|_| Noop::default(), |_| Fragile { left }, None)
-            });
-        }
-    }
-}
+mod tests;

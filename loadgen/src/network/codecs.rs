@@ -6,7 +6,9 @@
 //! server sends, and whatever it sends, a session answers with events or one error.
 
 mod answers;
+pub mod grpc;
 pub mod http1;
+pub mod http2;
 mod options;
 pub mod order;
 pub mod redis;

@@ -14,6 +14,7 @@ use super::source::Source;
 use super::tally::{Exchange, Tally};
 use super::target::NetworkTarget;
 use super::timeline::{HaltOnPanic, Shared, Timeline};
+use super::tls::TlsClient;
 use super::warming::Warming;
 use super::worker::{Settings, Worker, WorkerEnd};
 use super::{address, descriptors};
@@ -64,8 +65,13 @@ pub fn run(
     descriptors::ensure(scenario.connections)?;
     let placement = Placement::choose(scenario.workers)?;
     let crowded = address::is_local(address) && placement.others.is_empty();
+    let tls = target
+        .tls
+        .then(|| TlsClient::new(target, &scenario.tls))
+        .transpose()?;
     let settings = Settings {
         address,
+        tls: tls.clone(),
         transport: target.transport,
         target: target.to_string(),
         connections: 0,
@@ -83,7 +89,7 @@ pub fn run(
         placement,
         settings,
     };
-    dispatch(scenario, target, job)?
+    dispatch(scenario, target, tls.as_ref(), job)?
 }
 
 /// Refuses what cannot run.
@@ -389,7 +395,10 @@ fn source(scenario: &Scenario, begin: Nanos, index: usize) -> Source {
     let lane = shard.index * scenario.workers + index;
     let lanes = shard.of * scenario.workers;
     match &scenario.pacing {
-        Pacing::Open { rate, .. } => Source::Open(Schedule::new(begin, *rate).lane(lane, lanes)),
+        Pacing::Open { rate, arrivals } => {
+            let schedule = Schedule::new(begin, *rate, arrivals, scenario.seed);
+            Source::Open(schedule.lane(lane, lanes))
+        }
         Pacing::Closed => Source::Closed {
             next: u64::from(lane),
             stride: u64::from(lanes),

@@ -1,12 +1,12 @@
 //! Which request is next: of the schedule, or of a closed loop.
 
 use crate::clock::Nanos;
-use crate::schedule::Lane;
+use crate::schedule::{AnyLane, Lane as _};
 
 /// A worker's requests.
 pub(super) enum Source {
     /// By the schedule, however late.
-    Open(Lane),
+    Open(AnyLane),
     /// As soon as there is a place.
     Closed {
         /// The next number.

@@ -6,9 +6,10 @@
 //! Sessions are never resumed: every connection pays for a whole handshake, so that connect times can be
 //! compared, and workers share no cache. Client certificates are not supported.
 //!
-//! Cost: a handshake takes two round trips of bytes and about 0.2 ms of this side's time; afterwards each
-//! record (up to 16 KiB, whatever one call to [`TlsChannel::encrypt`] got) costs one allocation by
-//! `rustls` and the cipher. A channel keeps 20 to 40 KB.
+//! Cost (`examples/decode.rs`, 2-core EPYC guest): a handshake takes 0.1 ms of this side's time, without the
+//! judging of certificates. Afterwards each record (up to 16 KiB, whatever one call to
+//! [`TlsChannel::encrypt`] got) costs an allocation by `rustls` and the cipher: 210 ns for 67 bytes out, 340 for
+//! 849 in. Between records a channel keeps 6 KB.
 
 mod reasons;
 #[cfg(test)]
@@ -91,7 +92,14 @@ impl TlsClient {
         })
     }
 
-    fn wrong(&self, error: &rustls::Error) -> NetworkError {
+    /// The same for who has a socket of its own: what to connect with, and the name that the server's
+    /// certificate must bear.
+    pub(crate) fn for_sockets(&self) -> (Arc<ClientConfig>, ServerName<'static>) {
+        (Arc::clone(&self.config), self.name.clone())
+    }
+
+    /// Why TLS failed, in words that say what to do.
+    pub(crate) fn wrong(&self, error: &rustls::Error) -> NetworkError {
         NetworkError::Tls {
             target: self.target.to_string(),
             reason: reasons::of(error, &self.name.to_str()),
@@ -175,19 +183,14 @@ impl TlsChannel {
     ) -> Result<(), NetworkError> {
         let mut wire = wire;
         while !wire.is_empty() && !self.peer_closed {
-            let failed = |error: std::io::Error| rustls::Error::General(error.to_string());
-            let outcome = self
-                .connection
-                .read_tls(&mut wire)
-                .map_err(failed)
-                .and_then(|_| {
-                    let state = self.connection.process_new_packets()?;
-                    self.peer_closed |= state.peer_has_closed();
-                    Ok(())
-                });
+            let taken = wire.len();
+            let outcome = self.take_in(&mut wire);
             self.flush(wire_out);
             outcome.map_err(|error| self.client.wrong(&error))?;
             self.take_plain(plain_out);
+            if wire.len() == taken {
+                break;
+            }
         }
         self.check_protocol()
     }
@@ -196,6 +199,15 @@ impl TlsChannel {
     pub fn close_notify(&mut self, wire_out: &mut Vec<u8>) {
         self.connection.send_close_notify();
         self.flush(wire_out);
+    }
+
+    /// Takes in as much of `wire` as goes at once.
+    fn take_in(&mut self, wire: &mut &[u8]) -> Result<(), rustls::Error> {
+        let read = self.connection.read_tls(wire);
+        read.map_err(|error| rustls::Error::General(error.to_string()))?;
+        let state = self.connection.process_new_packets()?;
+        self.peer_closed |= state.peer_has_closed();
+        Ok(())
     }
 
     fn flush(&mut self, wire_out: &mut Vec<u8>) {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use hdrhistogram::Histogram;
 use tailcut_report::recording::{Meta, RecordingError, State, rewrite_meta};
 
-use super::{SCENARIO_FILE, Scenario, Target, stand_in};
+use super::{SCENARIO_FILE, Scenario, Target, in_process};
 use crate::engine::{LiveSecond, RunOutcome};
 use crate::error::LoadError;
 use crate::network;
@@ -43,7 +43,7 @@ pub fn run(
             service,
             form,
             window,
-        } => stand_in::run_in_process(
+        } => in_process::run(
             scenario, *service, *form, *window, dir, &labels, stop, on_second,
         ),
         Target::Network(target) => network::run(scenario, target, dir, &labels, stop, on_second),

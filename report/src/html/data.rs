@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use super::load::{self, LoadData};
 use super::pause_data::{self, PauseData};
 use super::slot;
 use crate::heat::{HeatMap, LOWEST_DECADE, ROWS_PER_DECADE};
@@ -26,6 +27,8 @@ struct Data<'a> {
     runs: Vec<Run>,
     heat: Heat,
     pauses: Option<PauseData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load: Option<LoadData>,
 }
 
 #[derive(Serialize)]
@@ -98,6 +101,7 @@ pub(super) fn json(report: &Report) -> String {
         runs: runs(report, &loaded),
         heat: heat(report),
         pauses: pause_data::data(report, &loaded),
+        load: load::data(report, &loaded),
     };
     let json = serde_json::to_string(&data)
         .expect("strings, numbers and lists of them are always valid JSON");

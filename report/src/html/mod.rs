@@ -6,18 +6,19 @@
 //! are in [`data`].
 
 mod data;
+mod load;
 mod pause_data;
 mod pauses;
 mod tables;
 
 use askama::Template;
 
-use crate::compare::pool;
 use crate::conditions::{Condition, commands, conditions};
 use crate::format;
-use crate::measures::{Context, MEASURES, Mark};
+use crate::load::Story;
+use crate::measures::{Mark, closed};
 use crate::report::Report;
-use crate::table::Table;
+use crate::table::{Table, measures};
 use crate::variant::{NOOP, POOL, Variant};
 use crate::verdict::Outcome;
 
@@ -36,6 +37,7 @@ const JS: &str = concat!(
     include_str!("../../assets/latency.js"),
     include_str!("../../assets/heat.js"),
     include_str!("../../assets/pauses.js"),
+    include_str!("../../assets/load.js"),
     include_str!("../../assets/page.js"),
     "})();\n"
 );
@@ -53,6 +55,7 @@ struct Page<'a> {
     alerts: Vec<String>,
     comparison: Option<Table>,
     any_missed: bool,
+    variants_title: &'static str,
     variants: Vec<Column>,
     columns: usize,
     groups: Vec<Group>,
@@ -67,6 +70,7 @@ struct Page<'a> {
     slow: Vec<tables::SlowGroup>,
     slow_dropped: String,
     pauses: Option<pauses::Section>,
+    load: load::Section,
     conditions: Vec<Condition>,
     stalls: Option<Table>,
     commands: Vec<String>,
@@ -132,9 +136,13 @@ pub(crate) fn page(report: &Report) -> String {
         alerts: alerts(report),
         comparison: report.comparison_table(),
         any_missed: variants.iter().any(Variant::lower_bound),
-        variants: columns(variants),
+        variants_title: match report.story {
+            Story::Load if variants.len() == 1 => "Figures",
+            _ => "All variants",
+        },
+        variants: columns(variants, report.story),
         columns: variants.len() + 1,
-        groups: groups(variants),
+        groups: groups(variants, report.story),
         curve_text: curve_text(variants),
         percentiles: tables::percentiles(variants),
         seconds_text: "Line chart over the seconds of all runs; the table of runs below the second chart holds its figures".to_owned(),
@@ -150,6 +158,7 @@ pub(crate) fn page(report: &Report) -> String {
         slow: tables::slow(report),
         slow_dropped: tables::slow_dropped(report),
         pauses: pauses::section(report),
+        load: load::section(report),
         stalls: Table::of_stalls(variants),
         commands: commands(report),
         tool: match value("Made by") {
@@ -175,7 +184,24 @@ fn title(report: &Report) -> String {
     match (report.variants.as_slice(), report.traced.as_slice()) {
         ([], [one]) => format!("Pauses of {}", one.label()),
         ([], several) => format!("Pauses of {} processes", several.len()),
+        (variants, _) if report.story == Story::Load => of_load(variants),
         _ => "Tail latency before and after pooling".to_owned(),
+    }
+}
+
+/// What was loaded, as a title.
+fn of_load(variants: &[Variant]) -> String {
+    let mut targets: Vec<&str> = variants
+        .iter()
+        .map(|variant| match &variant.summary.load {
+            Some(load) if !load.target.is_empty() => load.target.as_str(),
+            _ => variant.label(),
+        })
+        .collect();
+    targets.dedup();
+    match targets.as_slice() {
+        [one] => format!("Latency of {one} under load"),
+        several => format!("Latency of {} targets under load", several.len()),
     }
 }
 
@@ -184,6 +210,22 @@ fn badge(report: &Report) -> Badge {
         Outcome::Inconclusive if report.variants.is_empty() => Badge {
             class: "inconclusive",
             label: "Traced, nothing to compare",
+        },
+        Outcome::ObjectivesHeld => Badge {
+            class: "better",
+            label: "Every objective held",
+        },
+        Outcome::ObjectivesBroken => Badge {
+            class: "worse",
+            label: "An objective is broken",
+        },
+        Outcome::ScheduleMissed => Badge {
+            class: "worse",
+            label: "The schedule was missed",
+        },
+        Outcome::Measured => Badge {
+            class: "measured",
+            label: "Measured",
         },
         Outcome::Better => Badge {
             class: "better",
@@ -231,17 +273,21 @@ fn slot(variant: &Variant, index: usize) -> String {
         "heap_system" => "v-system".to_owned(),
         "heap_jemalloc" => "v-jemalloc".to_owned(),
         "heap_mimalloc" => "v-mimalloc".to_owned(),
-        _ => format!("v-other{}", index % 3),
+        _ if index < 3 => format!("v-other{index}"),
+        // More than anybody tells apart: the colours of pauses, which stand in charts of their own.
+        _ => format!("k{}", (index - 3) % 8),
     }
 }
 
-fn columns(variants: &[Variant]) -> Vec<Column> {
+fn columns(variants: &[Variant], story: Story) -> Vec<Column> {
     variants
         .iter()
         .enumerate()
         .map(|(index, variant)| Column {
             label: variant.label().to_owned(),
             kind: match variant.name.as_str() {
+                _ if closed(variant) => "closed loop",
+                _ if story == Story::Load => "",
                 NOOP => "floor",
                 POOL => "after",
                 _ if variant.is_heap() => "heap",
@@ -260,12 +306,10 @@ fn columns(variants: &[Variant]) -> Vec<Column> {
         .collect()
 }
 
-fn groups(variants: &[Variant]) -> Vec<Group> {
-    let context = Context {
-        pool: pool(variants).map(|pool| &pool.summary),
-    };
+fn groups(variants: &[Variant], story: Story) -> Vec<Group> {
+    let (measures, context) = measures(variants, story);
     let mut groups: Vec<Group> = Vec::new();
-    for measure in MEASURES {
+    for measure in measures {
         let cells: Vec<_> = variants
             .iter()
             .map(|variant| (measure.cell)(variant, &context))
@@ -352,6 +396,9 @@ mod tests {
             },
             intervals: Vec::new(),
             slow: Vec::new(),
+            marks: Vec::new(),
+            resources: Vec::new(),
+            not_read: 0,
             torn: false,
             pauses: None,
         });

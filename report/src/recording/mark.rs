@@ -43,4 +43,10 @@ pub struct ResourceSample {
     pub threads: u32,
     /// Open file descriptors; 0 where that may not be seen.
     pub descriptors: u32,
+    /// CPU time of the thread that used most of it since sampling began, in nanoseconds: one thread at its
+    /// limit is a limit, however many CPUs are free.
+    pub busiest_thread_ns: u64,
+    /// CPU that it may use by its affinity and its control group's quota, in thousandths of a CPU; 0 where
+    /// that is not known.
+    pub allowed_millicpus: u32,
 }

@@ -32,6 +32,7 @@
 //! holds every interval (230 KB each), which suits seconds and minutes rather than hours.
 
 mod appender;
+mod beside;
 mod error;
 mod hlog;
 mod lines;
@@ -48,6 +49,7 @@ mod stack_table;
 mod whole_file;
 mod writer;
 
+pub use beside::{Listed, Marks, Resources};
 pub use error::RecordingError;
 pub use hlog::{Interval, merged};
 pub(crate) use hlog::{add, empty};

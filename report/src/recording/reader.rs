@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::whole_file::read;
 use super::{
-    Interval, LATENCY_FILE, META_FILE, Meta, PauseReader, Pauses, RecordingError, SCHEMA,
-    SLOW_FILE, SlowRequest, State, hlog, merged,
+    Interval, LATENCY_FILE, META_FILE, Mark, Marks, Meta, PauseReader, Pauses, RecordingError,
+    ResourceSample, Resources, SCHEMA, SLOW_FILE, SlowRequest, State, beside, hlog, merged,
 };
 
 /// A recording in memory, every interval of it. For long ones see [`Reader`].
@@ -22,6 +22,12 @@ pub struct Recording {
     pub intervals: Vec<Interval>,
     /// The slow requests that were kept.
     pub slow: Vec<SlowRequest>,
+    /// What happened beside the requests: at most [`Recording::MOST_MARKS`].
+    pub marks: Vec<Mark>,
+    /// The target's use of resources: at most [`Recording::MOST_RESOURCES`].
+    pub resources: Vec<ResourceSample>,
+    /// Marks and samples beyond those.
+    pub not_read: u64,
     /// A last line of the load generator's files was cut off and has been dropped.
     pub torn: bool,
     /// What a probe recorded of the same run; `None` when nobody traced.
@@ -29,15 +35,23 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Marks that are held at most.
+    pub const MOST_MARKS: usize = 10_000;
+    /// Samples that are held at most: five hours of ten a second, 16 MB.
+    pub const MOST_RESOURCES: usize = 200_000;
+
     /// Reads a folder.
     ///
     /// # Errors
-    /// As [`Reader::open`], and [`RecordingError::Corrupt`] for an interval or a pause that is
-    /// damaged.
+    /// As [`Reader::open`], and [`RecordingError::Corrupt`] for an interval, a pause, a mark or a
+    /// sample that is damaged.
     pub fn read(dir: &Path) -> Result<Recording, RecordingError> {
         let reader = Reader::open(dir)?;
         let intervals = reader.intervals().collect::<Result<_, _>>()?;
         let pauses = reader.pauses.as_ref().map(Pauses::read).transpose()?;
+        let (marks, marks_not_read) = beside::at_most(reader.marks(), Recording::MOST_MARKS)?;
+        let (resources, resources_not_read) =
+            beside::at_most(reader.resources(), Recording::MOST_RESOURCES)?;
         let Reader {
             dir,
             meta,
@@ -50,6 +64,9 @@ impl Recording {
             meta,
             intervals,
             slow,
+            marks,
+            resources,
+            not_read: marks_not_read + resources_not_read,
             torn,
             pauses,
         })
@@ -104,7 +121,7 @@ impl Reader {
         let mut slow_bytes = read(&slow_path, u64::MAX)?.unwrap_or_default();
         let slow_torn = drop_torn_line(&mut slow_bytes);
 
-        let torn = log_torn || slow_torn;
+        let torn = log_torn || slow_torn || beside::torn(dir)?;
         settle_state(&mut meta, torn);
         Ok(Reader {
             dir: dir.to_path_buf(),
@@ -129,6 +146,17 @@ impl Reader {
     /// The slow requests that were kept.
     pub fn slow(&self) -> &[SlowRequest] {
         &self.slow
+    }
+
+    /// What happened beside the requests, read as it is asked for; none where the file is missing.
+    /// Texts in it are as they were written: clean them before showing them.
+    pub fn marks(&self) -> Marks {
+        beside::marks(&self.dir)
+    }
+
+    /// The target's use of resources, read as it is asked for; none where nobody's was sampled.
+    pub fn resources(&self) -> Resources {
+        beside::resources(&self.dir)
     }
 
     /// Whether a last line was cut off and has been dropped.

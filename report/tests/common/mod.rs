@@ -1,6 +1,7 @@
 //! Invents recordings that look like those of real runs, the same at every call.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod network;
 pub mod traced;
 
 use std::path::Path;
@@ -256,6 +257,9 @@ pub fn recording(profile: &Profile, run: u32, sequence: u32, seconds: u64) -> Re
         dir: format!("{}-{run}", profile.variant).into(),
         intervals: Vec::new(),
         slow: Vec::new(),
+        marks: Vec::new(),
+        resources: Vec::new(),
+        not_read: 0,
         torn: false,
         pauses: None,
         meta,
@@ -298,6 +302,8 @@ pub fn write(dir: &Path, recording: &Recording) -> Result<(), RecordingError> {
         )?;
     }
     writer.slow(&recording.slow)?;
+    writer.marks(&recording.marks)?;
+    writer.resources(&recording.resources)?;
     writer.finish(&recording.meta)
 }
 

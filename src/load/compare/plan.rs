@@ -178,11 +178,11 @@ impl SidePlan {
             settings = parsed.scenario.settings().over(settings);
         }
         let scenario = settings.resolve()?;
-        scenario.check()?;
         ensure!(
             scenario.shard.is_none() && scenario.start_at_unix_ns.is_none(),
             "a comparison makes whole runs, one after the other: --shard and --start-at have no place in it"
         );
+        scenario.check()?;
         let server = start
             .map(|command| ServerPlan::of(command, &scenario))
             .transpose()?;

@@ -22,7 +22,7 @@ pub const PERCENTILES: [(&str, f64); 8] = [
 const SERIES: [(&str, &str, bool); 4] = [
     (FIRST_BYTE, "first byte", true),
     (CONNECT, "connect", true),
-    (SEND_LATENESS, "generator's lateness", true),
+    (SEND_LATENESS, "generator late", true),
     (QUEUE_DEPTH, "under way", false),
 ];
 

@@ -97,8 +97,8 @@ fn the_result_shows_percentiles_errors_objectives_and_where_it_is() {
     let scenario = scenario(DECIDED);
     let text = shown(&scenario, &outcome(&scenario));
     for expected in [
-        "┆ response ┆ service ┆ generator's lateness │",
-        "2,000,000 requests were due, 1,999,000 were answered: 400k/s of 400k/s",
+        "┆ response ┆ service ┆ generator late │",
+        "2,000,000 requests were due, 1,999,000 of them answered; 400k/s of 400k/s answered in time",
         "1,000 failed (0.05%): reset 300, timeout 700",
         "held    p99.9<2ms  (999 µs)",
         "BROKEN  errors<0.01%  (0.05%)",

@@ -1,6 +1,8 @@
 //! What the engine promises, checked exactly.
 
 use super::*;
+use crate::scenario::Arrivals;
+use crate::schedule::Schedule;
 
 #[test]
 fn periodic_stalls_give_the_latencies_that_queueing_theory_says() {
@@ -64,7 +66,7 @@ fn a_service_that_never_stalls_has_no_latency_but_its_service_time() {
 fn a_late_request_never_moves_the_schedule() {
     let halt = AtomicBool::new(false);
     let clock = SimulatedClock::new(START, Nanos(100));
-    let schedule = Schedule::new(START, Rate::per_second(1_000_000).unwrap());
+    let schedule = Constant::new(START, Rate::per_second(1_000_000).unwrap());
     let end = START + Nanos::SECOND;
     let mut pacer = Pacer::new(schedule.lane(0, 1), end, end, &halt);
     let mut meter = StallMeter::new(START);
@@ -170,7 +172,7 @@ fn a_swap_of_histograms_loses_no_request() {
             .intervals
             .iter()
             .map(|interval| match interval.span {
-                Span::WarmUp => 0,
+                Span::WarmUp | Span::Warming { .. } => 0,
                 Span::Seconds { first, last } => last - first + 1,
             })
             .sum();
@@ -259,7 +261,7 @@ fn a_halted_run_accounts_for_what_was_due_until_then_and_no_more() {
 fn an_idle_run_halts_at_once() {
     let halt = AtomicBool::new(true);
     let clock = SimulatedClock::new(START, Nanos(100));
-    let schedule = Schedule::new(START + Nanos::SECOND, Rate::per_second(1).unwrap());
+    let schedule = Constant::new(START + Nanos::SECOND, Rate::per_second(1).unwrap());
     let end = START + Nanos(9 * Nanos::SECOND.0);
     let mut pacer = Pacer::new(schedule.lane(0, 1), end, end, &halt);
     let next = pacer.next(&clock, START, &mut StallMeter::new(START));
@@ -304,5 +306,110 @@ fn the_slowest_requests_of_each_second_are_kept() {
                 .iter()
                 .all(|slow| slow.start_ns >= slow.intended_ns)
         );
+    }
+}
+
+#[test]
+fn a_warm_up_that_is_ended_on_the_way_is_followed_by_the_whole_recorded_schedule() {
+    let halt = AtomicBool::new(false);
+    let simulation = Simulation {
+        duration: Nanos(2 * Nanos::SECOND.0),
+        ..Simulation::default()
+    };
+    let stage = Stage::new(1, 1);
+    // Decided 3.1 s into the schedule, so that recording begins with its fourth second.
+    let run = simulation.run_undecided(&stage, &halt, |clock| Planted {
+        end_warm_up_after: Some((310_000, &stage.decision, 4)),
+        ..Planted::steady(clock, Nanos(MICROSECOND))
+    });
+    assert_eq!(run.timeline.record, START + Nanos(4 * Nanos::SECOND.0));
+    let counts = run.totals.counts;
+    assert_eq!((counts.completed, run.due()), (200_000, 200_000));
+    assert_eq!(
+        (counts.unserved, counts.late, counts.swaps_missed),
+        (0, 0, 0)
+    );
+    assert_eq!(run.totals.throughput.requests, 200_000);
+    assert_eq!(run.response().len(), 200_000);
+    let spans: Vec<Span> = run.intervals.iter().map(|interval| interval.span).collect();
+    let warming = |second| Span::Warming {
+        first: second,
+        last: second,
+    };
+    let recorded = |second| Span::Seconds {
+        first: second,
+        last: second,
+    };
+    assert_eq!(
+        spans,
+        [
+            warming(0),
+            warming(1),
+            warming(2),
+            warming(3),
+            recorded(0),
+            recorded(1)
+        ]
+    );
+    // Each second is judged by its own requests.
+    assert!(
+        run.intervals
+            .iter()
+            .all(|interval| interval.response.len() == 100_000)
+    );
+}
+
+#[test]
+fn a_service_that_is_behind_when_its_warm_up_ends_takes_its_backlog_along() {
+    let halt = AtomicBool::new(false);
+    let simulation = Simulation {
+        duration: Nanos(2 * Nanos::SECOND.0),
+        ..Simulation::default()
+    };
+    let stage = Stage::new(1, 1);
+    // Twice as much work as time: after 4 s it is in its second second. Then the recorder has had enough.
+    let run = simulation.run_undecided(&stage, &halt, |clock| Planted {
+        end_warm_up_after: Some((200_000, &stage.decision, 5)),
+        ..Planted::steady(clock, Nanos(20 * MICROSECOND))
+    });
+    let counts = run.totals.counts;
+    assert_eq!(run.timeline.record, START + Nanos(5 * Nanos::SECOND.0));
+    // All of the backlog's work that is done in the recorded two seconds is throughput of theirs.
+    assert!((100_000..=100_001).contains(&run.totals.throughput.requests));
+    assert_eq!(counts.completed + counts.unserved, run.due());
+    assert_eq!(run.response().len(), run.due());
+}
+
+#[test]
+fn a_run_halted_before_its_warm_up_had_an_end_recorded_nothing() {
+    let halt = AtomicBool::new(false);
+    let stage = Stage::new(1, 1);
+    let run = Simulation::default().run_undecided(&stage, &halt, |clock| Planted {
+        halt_after: Some((250_000, &halt)),
+        ..Planted::steady(clock, Nanos(MICROSECOND))
+    });
+    let counts = run.totals.counts;
+    assert_eq!((counts.completed, counts.unserved), (0, 0));
+    assert_eq!(run.response().len(), 0);
+}
+
+#[test]
+fn requests_that_come_at_random_are_all_counted_whether_they_are_served_or_not() {
+    let halt = AtomicBool::new(false);
+    for (each, served) in [(MICROSECOND, true), (20 * MICROSECOND, false)] {
+        let simulation = Simulation {
+            duration: Nanos(2_500 * MILLISECOND),
+            ..Simulation::default()
+        };
+        let rate = Rate::per_second(simulation.rate).unwrap();
+        let schedule = Schedule::new(START, rate, &Arrivals::Poisson, 7);
+        let run = simulation.run_lane(schedule.lane(0, 1), &halt, |clock| {
+            Planted::steady(clock, Nanos(each))
+        });
+        let counts = run.totals.counts;
+        assert_eq!(counts.unserved == 0, served);
+        let due = schedule.due_before(run.timeline.end, 1);
+        assert_eq!(counts.completed + counts.unserved, due);
+        assert_eq!(run.response().len(), due);
     }
 }

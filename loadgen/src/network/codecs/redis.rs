@@ -6,7 +6,7 @@
 //! number of them. An array that holds errors (of EXEC) is an answer. Push messages belong to no request and are
 //! skipped; commands that only make the server push (SUBSCRIBE, MONITOR) are refused.
 //!
-//! Cost: `+OK` takes about 10 ns. Limits: lines of 64 KiB, values nested 32 deep; contents are skipped,
+//! Cost: 20 ns to send, 8 to 19 for `+OK` (`examples/decode.rs`). Limits: lines of 64 KiB, values nested 32 deep; contents are skipped,
 //! never kept.
 
 mod reply;

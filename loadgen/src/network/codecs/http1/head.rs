@@ -2,7 +2,7 @@
 //!
 //! Servers send nearly the same head again and again; the date changes once a second. So a connection
 //! remembers the bytes of its last head and what they meant: where a reply begins with the very same bytes,
-//! the meaning is the same too, as it depends on nothing else, and 5 ns of comparing replace 150 ns of parsing.
+//! the meaning is the same too, as it depends on nothing else, and a few ns of comparing replace 170 of parsing.
 //!
 //! A head that arrives in pieces is parsed when its end has come, which is searched for only in what is new: a
 //! server that sends one byte at a time costs no more than its bytes.

@@ -53,7 +53,8 @@ impl Request {
     }
 }
 
-fn method(options: &RequestOptions) -> Result<&str, NetworkError> {
+/// GET, or POST where there is a body, or what is given.
+pub(crate) fn method(options: &RequestOptions) -> Result<&str, NetworkError> {
     let Some(method) = options.method.as_deref() else {
         return Ok(if options.body.is_some() {
             "POST"
@@ -153,7 +154,7 @@ fn line(name: &str, value: &str, bytes: &mut Template) -> Result<(), NetworkErro
 }
 
 /// The target as a `Host` header says it: without the port where it is the scheme's own.
-fn host(target: &NetworkTarget) -> String {
+pub(crate) fn host(target: &NetworkTarget) -> String {
     let host = if target.host.contains(':') && !target.host.starts_with('[') {
         format!("[{}]", target.host)
     } else {
