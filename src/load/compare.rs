@@ -17,7 +17,9 @@ use clap::Args;
 use tailcut_loadgen::Nanos;
 use tailcut_loadgen::compare::session::{self, Ended};
 use tailcut_loadgen::compare::verdict::fewest_runs;
-use tailcut_loadgen::compare::{Comparison, Options, Outcome, Percentile, Run, compare};
+use tailcut_loadgen::compare::{
+    CompareError, Comparison, Options, Outcome, Percentile, Run, compare,
+};
 
 use self::plan::Plan;
 use self::progress::Progress;
@@ -181,10 +183,11 @@ fn compare_recordings(
     a: &[PathBuf],
     b: &[PathBuf],
 ) -> Result<ExitCode> {
-    let read = |dirs: &[PathBuf]| -> Result<Vec<Run>, _> {
+    type Sides = Result<[Vec<Run>; 2], CompareError>;
+    let read = |dirs: &[PathBuf]| -> Result<Vec<Run>, CompareError> {
         dirs.iter().map(|dir| Run::read(dir)).collect()
     };
-    let sides = read(a).and_then(|a| Ok([a, read(b)?]));
+    let sides: Sides = read(a).and_then(|a| Ok([a, read(b)?]));
     match sides.and_then(|[a, b]| compare(&a, &b, options)) {
         Ok(comparison) => {
             print(arguments, &comparison)?;
@@ -208,7 +211,8 @@ fn compare_runs(arguments: &CompareArguments, options: &Options) -> Result<ExitC
     let needed = fewest_runs(options.judged.len(), options.level);
     if (arguments.runs as usize) < needed {
         eprintln!(
-            "{} + {} runs cannot show any difference, however large: -n {needed} can",
+            "warning: {} + {} runs cannot show any difference, however large; that takes -n {needed}, or fewer percentiles \
+             in --judge",
             arguments.runs, arguments.runs
         );
     }
@@ -230,8 +234,8 @@ fn compare_runs(arguments: &CompareArguments, options: &Options) -> Result<ExitC
     };
     let kept = || {
         eprintln!(
-            "{} runs of A and {} of B are kept in {}",
-            session.a.len(),
+            "{} of A and {} of B are kept in {}",
+            several(session.a.len()),
             session.b.len(),
             out.display()
         );
@@ -265,6 +269,10 @@ fn compare_runs(arguments: &CompareArguments, options: &Options) -> Result<ExitC
             )
         }
     }
+}
+
+fn several(runs: usize) -> String {
+    format!("{runs} run{}", if runs == 1 { "" } else { "s" })
 }
 
 fn print(arguments: &CompareArguments, comparison: &Comparison) -> Result<()> {
