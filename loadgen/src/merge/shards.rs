@@ -1,6 +1,6 @@
 //! The parts: opened, put in order, and found to be of one load.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tailcut_report::recording::{Meta, RESPONSE, Reader};
 
@@ -93,10 +93,10 @@ pub(super) fn open(dirs: &[PathBuf]) -> Result<Vec<Shard>, MergeError> {
     }
 }
 
-fn open_one(dir: &PathBuf) -> Result<Shard, MergeError> {
+fn open_one(dir: &Path) -> Result<Shard, MergeError> {
     let reader = Reader::open(dir)?;
     let refused = |reason: &str| MergeError::NotAPart {
-        dir: dir.clone(),
+        dir: dir.to_path_buf(),
         reason: reason.to_owned(),
     };
     let load = &reader.meta().load;

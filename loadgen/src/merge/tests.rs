@@ -7,6 +7,9 @@ use tailcut_report::recording::{
 };
 use tempfile::TempDir;
 
+/// Makes a part one of another load.
+type Change = fn(&mut Meta);
+
 const SECONDS: u64 = 5;
 const REQUESTS: u64 = 3000;
 
@@ -165,14 +168,14 @@ fn a_part_that_is_missing_or_there_twice_is_named() {
 
 #[test]
 fn parts_of_different_loads_are_refused_with_what_differs() {
-    let changes: [(&str, fn(&mut Meta)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("rate of a shard is 7", |meta| meta.load.rate_target = 7.0),
         ("seed is 9", |meta| meta.load.seed = 9),
         ("target is tcp://other", |meta| {
-            "tcp://other".clone_into(&mut meta.load.target)
+            "tcp://other".clone_into(&mut meta.load.target);
         }),
         ("began 2 s apart", |meta| {
-            meta.clock.unix_ns += 2_000_000_000
+            meta.clock.unix_ns += 2_000_000_000;
         }),
     ];
     for (expected, change) in changes {
