@@ -62,6 +62,10 @@ enum LoadCommand {
 
 /// Does it.
 pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
+    // Faults on purpose are done by this program again.
+    if let Ok(program) = std::env::current_exe() {
+        tailcut_loadgen::scenario::fault::register_helper(program);
+    }
     match &arguments.command {
         LoadCommand::Run(arguments) => run::run(arguments),
         LoadCommand::Search(arguments) => search::run(arguments),

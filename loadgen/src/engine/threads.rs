@@ -368,6 +368,7 @@ mod tests {
             plan: &plan,
             stop: &AtomicBool::new(false),
             on_second: &mut |_| (),
+            beside: &crate::scenario::beside::Beside::nothing(),
             clock: &MonotonicClock,
             facts: ClockFacts {
                 name: "clock_gettime",

@@ -25,6 +25,7 @@ use crate::engine::{ClockFacts, LiveSecond, RunOutcome};
 use crate::error::LoadError;
 use crate::host;
 use crate::plan::Labels;
+use crate::scenario::beside::Beside;
 use crate::scenario::{Pacing, Scenario, ScenarioError, Shard};
 use crate::schedule::Schedule;
 use hdrhistogram::Histogram;
@@ -58,6 +59,23 @@ pub fn run(
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
 ) -> Result<RunOutcome, LoadError> {
+    let nothing = Beside::nothing();
+    run_beside(scenario, target, dir, labels, stop, on_second, &nothing)
+}
+
+/// As [`run`], with faults and samples that go on beside the load.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_beside(
+    scenario: &Scenario,
+    target: &NetworkTarget,
+    dir: &Path,
+    labels: &Labels,
+    stop: &AtomicBool,
+    on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
+) -> Result<RunOutcome, LoadError> {
     let _alone = only_run();
     check(scenario)?;
     let address = address::resolve(target)?;
@@ -80,6 +98,7 @@ pub fn run(
         labels,
         stop,
         on_second,
+        beside,
         placement,
         settings,
     };
@@ -130,6 +149,7 @@ struct Job<'a> {
     labels: &'a Labels,
     stop: &'a AtomicBool,
     on_second: &'a mut dyn FnMut(&LiveSecond),
+    beside: &'a Beside,
     placement: Placement,
     settings: Settings,
 }
@@ -168,6 +188,7 @@ impl Job<'_> {
             dir,
             stop,
             on_second,
+            beside,
             placement,
             settings,
             ..
@@ -248,6 +269,7 @@ impl Job<'_> {
                 &handles,
                 stop,
                 on_second,
+                beside,
             );
             meta.load.warmup_rule = warming.rule();
             let ends = handles.into_iter().map(ScopedJoinHandle::join).collect();
@@ -443,6 +465,7 @@ fn attend(
     handles: &[Handle<'_>],
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
 ) -> (Recorder, bool) {
     let (shared, timeline) = (watch.shared, watch.timeline);
     loop {
@@ -452,6 +475,7 @@ fn attend(
         if let Some(mark) = warming.decide(timeline, Nanos(monotonic_ns())) {
             recorder.mark(mark);
         }
+        recorder.beside(&beside.turn(timeline.record()));
         if stop.load(Ordering::Relaxed) || !writable {
             shared.halt();
         }
@@ -459,6 +483,7 @@ fn attend(
             on_second(&second);
         }
         if over {
+            recorder.beside(&beside.finish());
             return (recorder, shared.halted());
         }
         thread::sleep(LOOK_EVERY);
