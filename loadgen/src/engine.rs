@@ -30,6 +30,7 @@ pub(crate) mod stalls;
 pub(crate) mod tally;
 pub(crate) mod threads;
 pub(crate) mod warmup;
+pub(crate) mod watch;
 
 #[cfg(test)]
 mod simulation;

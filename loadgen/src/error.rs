@@ -2,6 +2,7 @@
 
 use crate::clock::Nanos;
 use crate::network::NetworkError;
+use crate::proxy::ProxyError;
 use crate::quantity::Bytes;
 use crate::resources::ResourceError;
 use crate::scenario::ScenarioError;
@@ -97,6 +98,9 @@ pub enum LoadError {
     /// The target cannot be watched.
     #[error(transparent)]
     Resource(#[from] ResourceError),
+    /// The proxy that delays the target could not be started.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The recording could not be made or ended.
     #[error(transparent)]
     Recording(#[from] RecordingError),

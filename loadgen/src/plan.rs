@@ -85,9 +85,10 @@ pub struct RunPlan {
     pub workers: u32,
     /// What orders are made from, and arrivals drawn.
     pub seed: u64,
-    /// The schedule begins at this instant of the wall clock, in nanoseconds since 1970 [as soon as all are ready].
+    /// The schedule begins at this instant of the wall clock, in nanoseconds since 1970; as soon as
+    /// all are ready if absent.
     pub start_at_unix_ns: Option<u64>,
-    /// Which part of the schedule this process takes [all].
+    /// Which part of the schedule this process takes; all of it if absent.
     pub shard: Option<Shard>,
     /// The recording's folder: made by the run, must not hold anything yet.
     pub out_dir: PathBuf,

@@ -7,7 +7,7 @@
 //! | | a step costs | counting and skipping |
 //! |---|---|---|
 //! | [`constant`] | an addition and a compare | constant time |
-//! | [`poisson`] | a random number and a logarithm, about 10 ns | a step each |
+//! | [`poisson`] | a random number and a logarithm, about 20 ns | a step each |
 //! | [`burst`] | as constant; a division for each burst | constant time |
 //! | [`trace`] | a load and a multiplication | a binary search |
 //!

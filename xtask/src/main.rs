@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod demo_check;
 mod ebpf;
+mod load_bench;
 mod machine_code;
 mod pool_checks;
 
@@ -24,6 +25,7 @@ Examples:
   cargo xtask ci               what .ci/run does
   cargo xtask bench pool       the pool against allocators and other pools
   cargo xtask bench probe      what tracing costs, against bpftrace (root)
+  cargo xtask bench load       the load generator, beside wrk and oha
   cargo xtask stress           a long conservation stress of the pool (10^9 operations, some minutes)
   cargo xtask stress 100       the same with 100 million operations";
 
@@ -80,7 +82,7 @@ enum Task {
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
-        /// Which benchmark: `pool`, `probe`.
+        /// Which benchmark: `pool`, `probe`, `load`.
         what: Benchmark,
         /// Passed on, e.g. `--quick`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -94,6 +96,8 @@ enum Benchmark {
     Pool,
     /// What tracing costs, against bpftrace: takes root, about five minutes.
     Probe,
+    /// The load generator, against wrk and oha: about five minutes.
+    Load,
 }
 
 fn main() -> Result<()> {
@@ -139,6 +143,16 @@ fn main() -> Result<()> {
             what: Benchmark::Probe,
             arguments,
         } => bench::probe(&arguments),
+        Task::Bench {
+            what: Benchmark::Load,
+            arguments,
+        } => {
+            ensure!(
+                arguments.is_empty(),
+                "bench load takes no further arguments"
+            );
+            load_bench::run()
+        }
     }
 }
 

@@ -314,8 +314,8 @@ impl<'a> Tally<'a> {
     /// they had when the run was cut: less than what they would have taken, and never nothing.
     ///
     /// Whole buckets are filled at once: where the lane can jump, the cost does not depend on how many
-    /// there are. A drawn lane steps through them, 10 ns each: that of a schedule of 2.4 million a second, of which
-    /// nothing was served, in a fortieth of the time it lasted.
+    /// there are. A drawn lane steps through them, 20 ns each: those of a schedule of 2.4 million a second, of which
+    /// nothing was served, in a twentieth of the time it lasted.
     fn count_unserved<L: Lane>(&mut self, lane: &mut L, cut: Nanos) {
         lane.skip_before(self.timeline.record);
         let due_until = cut.min(self.timeline.end);

@@ -14,6 +14,7 @@ use super::source::Source;
 use super::tally::{Exchange, Tally};
 use super::target::NetworkTarget;
 use super::timeline::{HaltOnPanic, Shared, Timeline};
+use super::tls::TlsClient;
 use super::warming::Warming;
 use super::worker::{Settings, Worker, WorkerEnd};
 use super::{address, descriptors};
@@ -78,12 +79,17 @@ pub fn run_beside(
 ) -> Result<RunOutcome, LoadError> {
     let _alone = only_run();
     check(scenario)?;
-    let address = address::resolve(target)?;
+    let address = beside.via().map_or_else(|| address::resolve(target), Ok)?;
     descriptors::ensure(scenario.connections)?;
     let placement = Placement::choose(scenario.workers)?;
     let crowded = address::is_local(address) && placement.others.is_empty();
+    let tls = target
+        .tls
+        .then(|| TlsClient::new(target, &scenario.tls))
+        .transpose()?;
     let settings = Settings {
         address,
+        tls: tls.clone(),
         transport: target.transport,
         target: target.to_string(),
         connections: 0,
@@ -102,7 +108,7 @@ pub fn run_beside(
         placement,
         settings,
     };
-    dispatch(scenario, target, job)?
+    dispatch(scenario, target, tls.as_ref(), job)?
 }
 
 /// Refuses what cannot run.

@@ -3,6 +3,7 @@
 use super::channel::Socket;
 use super::flight::Flight;
 use super::session::Session;
+use super::tls::TlsChannel;
 use crate::clock::Nanos;
 use std::io;
 
@@ -32,11 +33,17 @@ pub(super) struct Connection<S> {
     pub(super) state: State,
     pub(super) socket: Option<Socket>,
     pub(super) session: S,
+    /// The cipher between the two, if there is one.
+    pub(super) tls: Option<TlsChannel>,
     pub(super) flight: Flight,
-    /// To be sent.
+    /// What the session wants sent.
     pub(super) out: Vec<u8>,
-    /// How much of it the kernel has taken.
-    pub(super) taken: usize,
+    /// The same enciphered, where there is a cipher.
+    pub(super) wire: Vec<u8>,
+    /// How much of what is to be sent the kernel has taken.
+    taken: usize,
+    /// Where a datagram ends, if what is to be sent is two; else zero.
+    pub(super) cut: usize,
     /// Received, and not used up by the session yet.
     pub(super) pending: Vec<u8>,
     /// The kernel takes no more for now.
@@ -59,9 +66,12 @@ impl<S: Session> Connection<S> {
             state: State::Down { until: Nanos(0) },
             socket: None,
             session,
+            tls: None,
             flight: Flight::new(pipeline),
             out: Vec::new(),
+            wire: Vec::new(),
             taken: 0,
+            cut: 0,
             pending: Vec::new(),
             blocked: false,
             unread: false,
@@ -91,8 +101,25 @@ impl<S: Session> Connection<S> {
         let Some(socket) = &mut self.socket else {
             return Ok(());
         };
-        while self.taken < self.out.len() {
-            match socket.write(&self.out[self.taken..]) {
+        let bytes = match &mut self.tls {
+            None => &mut self.out,
+            Some(tls) => {
+                // What the session wants sent during the handshake waits for its end.
+                if !self.out.is_empty() && !tls.wants_handshake() {
+                    tls.encrypt(&self.out, &mut self.wire)
+                        .map_err(io::Error::other)?;
+                    self.out.clear();
+                }
+                &mut self.wire
+            }
+        };
+        while self.taken < bytes.len() {
+            let until = if self.cut > self.taken {
+                self.cut
+            } else {
+                bytes.len()
+            };
+            match socket.write(&bytes[self.taken..until]) {
                 Ok(written) => self.taken += written,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.blocked = true;
@@ -102,10 +129,32 @@ impl<S: Session> Connection<S> {
                 Err(error) => return Err(error),
             }
         }
-        self.out.clear();
-        self.taken = 0;
+        bytes.clear();
+        (self.taken, self.cut) = (0, 0);
         self.blocked = false;
         Ok(())
+    }
+
+    /// Whether nothing is left to be agreed on below the session.
+    pub(super) fn greeted(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| !tls.wants_handshake())
+    }
+
+    /// Whether something is to be sent that the kernel has not taken.
+    #[inline(always)]
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.out.is_empty() || !self.wire.is_empty()
+    }
+
+    /// Tells the peer that the connection ends, where the protocol below the session has a word for it.
+    pub(super) fn take_leave(&mut self) {
+        if let Some(tls) = &mut self.tls
+            && !self.blocked
+        {
+            tls.close_notify(&mut self.wire);
+            // The peer may be gone: nobody waits for this.
+            let _ = self.flush();
+        }
     }
 
     /// Forgets the socket and all that belongs to it; `session` is that of the next one. Nothing may be
@@ -113,9 +162,11 @@ impl<S: Session> Connection<S> {
     pub(super) fn reset(&mut self, session: S, until: Nanos) {
         self.socket = None;
         self.session = session;
+        self.tls = None;
         self.flight.restart();
         empty(&mut self.out);
-        self.taken = 0;
+        empty(&mut self.wire);
+        (self.taken, self.cut) = (0, 0);
         empty(&mut self.pending);
         self.blocked = false;
         self.unread = false;

@@ -4,7 +4,6 @@ use crate::clock::Nanos;
 use crate::engine::interval::histogram;
 use crate::engine::slow::SlowSet;
 use hdrhistogram::Histogram;
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use tailcut_report::recording;
 
@@ -93,16 +92,16 @@ impl Series {
 
 /// Failures by kind.
 #[derive(Debug, Default)]
-pub(super) struct Errors(Vec<(Cow<'static, str>, u64)>);
+pub(super) struct Errors(Vec<(String, u64)>);
 
 impl Errors {
     /// Counts `count` failures of a kind.
-    pub(super) fn note(&mut self, kind: &Cow<'static, str>, count: u64) {
+    pub(super) fn note(&mut self, kind: &str, count: u64) {
         if let Some((_, known)) = self.0.iter_mut().find(|(known, _)| known == kind) {
             *known += count;
         } else if self.0.len() < KINDS && kind.len() <= LONGEST_KIND {
-            self.0.push((kind.clone(), count));
-        } else if *kind != OTHER {
+            self.0.push((kind.to_owned(), count));
+        } else {
             self.note_other(count);
         }
     }
@@ -110,7 +109,7 @@ impl Errors {
     fn note_other(&mut self, count: u64) {
         match self.0.iter_mut().find(|(known, _)| known == OTHER) {
             Some((_, known)) => *known += count,
-            None => self.0.push((Cow::Borrowed(OTHER), count)),
+            None => self.0.push((OTHER.to_owned(), count)),
         }
     }
 
@@ -125,10 +124,7 @@ impl Errors {
     }
 
     pub(super) fn by_kind(&self) -> BTreeMap<String, u64> {
-        let kinds = self.0.iter();
-        kinds
-            .map(|(kind, count)| (kind.clone().into_owned(), *count))
-            .collect()
+        self.0.iter().cloned().collect()
     }
 }
 
@@ -225,10 +221,10 @@ mod tests {
     fn errors_are_counted_by_kind_and_their_number_of_kinds_is_bounded() {
         let mut errors = Errors::default();
         for number in 0..10_000 {
-            errors.note(&Cow::Owned(format!("status {number}")), 2);
+            errors.note(&format!("status {number}"), 2);
         }
-        errors.note(&Cow::Borrowed("status 1"), 1);
-        errors.note(&Cow::Owned("x".repeat(1 << 20)), 1);
+        errors.note("status 1", 1);
+        errors.note(&"x".repeat(1 << 20), 1);
         let kinds = errors.by_kind();
         assert_eq!(kinds.values().sum::<u64>(), 20_002);
         assert_eq!(kinds["status 1"], 3);

@@ -50,7 +50,7 @@ pub struct NetworkTarget {
     pub host: String,
     /// Port.
     pub port: u16,
-    /// HTTP, WebSocket: path and query, at least `/`.
+    /// HTTP, WebSocket: path and query, at least `/`. gRPC: the method, if it is given here.
     pub path: String,
 }
 
@@ -77,7 +77,7 @@ impl Transport {
     pub fn has_path(self) -> bool {
         matches!(
             self,
-            Transport::Http1 | Transport::Http2 | Transport::WebSocket
+            Transport::Http1 | Transport::Http2 | Transport::Grpc | Transport::WebSocket
         )
     }
 }
@@ -107,7 +107,8 @@ impl NetworkTarget {
 impl fmt::Display for NetworkTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme(), self.authority())?;
-        if self.transport.has_path() {
+        let needless = self.transport == Transport::Grpc && self.path == "/";
+        if self.transport.has_path() && !needless {
             f.write_str(&self.path)?;
         }
         Ok(())
@@ -236,6 +237,9 @@ mod tests {
         assert_eq!(parsed("http://a/b/c?d=e").path, "/b/c?d=e");
         assert_eq!(parsed("http://a?d=e").path, "/?d=e");
         assert_eq!(parsed("tcp://a:1").path, "/");
+        let grpc = parsed("grpc://a:1/shop.Orders/Place");
+        assert_eq!(grpc.path, "/shop.Orders/Place");
+        assert_eq!(parsed("grpc://a:1").to_string(), "grpc://a:1");
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use super::recorder::Complete;
 use super::timeline::Timeline;
 use crate::clock::Nanos;
 use crate::scenario::WarmUp;
+use crate::scenario::warmup::{Stationarity, WarmUpEnd};
 use tailcut_report::recording::Mark;
 
 /// A second that begins within this is begun already for some worker.
@@ -16,23 +17,35 @@ const NOTICE: Nanos = Nanos(100_000_000);
 /// See the module's head.
 pub(super) struct Warming {
     warm_up: WarmUp,
-    stationary: bool,
-    /// Seconds that the warm-up took, once that is decided.
-    took: Option<u64>,
+    stationarity: Stationarity,
+    /// The second that is judged next.
+    next: u64,
+    end: WarmUpEnd,
 }
 
 impl Warming {
     pub(super) fn new(warm_up: WarmUp) -> Warming {
         Warming {
             warm_up,
-            stationary: false,
-            took: None,
+            stationarity: Stationarity::new(),
+            next: 0,
+            end: match warm_up {
+                WarmUp::Fixed(length) => WarmUpEnd::Fixed(length),
+                WarmUp::Auto { .. } => WarmUpEnd::Undecided,
+            },
         }
     }
 
-    /// Takes a second of the warm-up in.
+    /// Takes a second of the warm-up in. What comes late for one that was judged is left out.
     pub(super) fn second(&mut self, second: &Complete<'_>) {
-        let _ = (second.second, second.completed, second.response);
+        if self.end != WarmUpEnd::Undecided || second.second < self.next {
+            return;
+        }
+        self.next = second.second + 1;
+        if self.stationarity.second(second.completed, second.response) {
+            let after_seconds = self.stationarity.seconds();
+            self.end = WarmUpEnd::Stationary { after_seconds };
+        }
     }
 
     /// Sets the start of the recorded part in the timeline, when the time has come; a mark for it.
@@ -40,20 +53,23 @@ impl Warming {
         let WarmUp::Auto { at_most } = self.warm_up else {
             return None;
         };
-        if self.took.is_some() || timeline.record().is_some() {
+        if timeline.record().is_some() {
             return None;
         }
         let next = timeline.second_of(now + NOTICE) + 1;
-        let last = at_most.0.div_ceil(Nanos::SECOND.0).max(1);
-        if !self.stationary && next < last {
-            return None;
+        if self.end == WarmUpEnd::Undecided {
+            let last = at_most.0.div_ceil(Nanos::SECOND.0).max(1);
+            if next < last {
+                return None;
+            }
+            self.end = WarmUpEnd::NotStationary {
+                after_seconds: next,
+            };
         }
-        self.took = Some(next);
         timeline.record_from(next);
-        let at = timeline.start_of(next).0;
         Some(Mark {
             start_ns: timeline.begin.0,
-            end_ns: at,
+            end_ns: timeline.start_of(next).0,
             kind: "warm_up".to_owned(),
             detail: self.rule(),
         })
@@ -61,13 +77,60 @@ impl Warming {
 
     /// How the end of the warm-up was decided, for the recording.
     pub(super) fn rule(&self) -> String {
-        match (self.warm_up, self.took) {
-            (WarmUp::Fixed(length), _) => format!("{length}, fixed"),
-            (WarmUp::Auto { .. }, None) => "auto: not ended".to_owned(),
-            (WarmUp::Auto { .. }, Some(took)) if self.stationary => {
-                format!("auto: stationary after {took} s")
+        self.end.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::interval::histogram;
+
+    fn timeline(warm_up: WarmUp) -> Timeline {
+        let begin = Nanos(100 * Nanos::SECOND.0);
+        Timeline::new(begin, warm_up, Nanos::SECOND, Nanos::SECOND)
+    }
+
+    /// The instant so many milliseconds after the schedule's begin.
+    fn at(milliseconds: u64) -> Nanos {
+        Nanos::from_millis(100_000 + milliseconds)
+    }
+
+    #[test]
+    fn the_recorded_part_begins_with_a_second_that_nobody_can_have_begun() {
+        let warm_up = WarmUp::Auto {
+            at_most: Nanos(30 * Nanos::SECOND.0),
+        };
+        for (decided, from) in [(3_300, 104_000), (3_950, 105_000)] {
+            let timeline = timeline(warm_up);
+            let mut warming = Warming::new(warm_up);
+            let mut response = histogram();
+            response.record_n(1_000, 500).unwrap();
+            for second in 0..3 {
+                assert!(warming.decide(&timeline, at(second * 1_000)).is_none());
+                warming.second(&Complete {
+                    second,
+                    completed: 500,
+                    response: &response,
+                });
             }
-            (WarmUp::Auto { .. }, Some(took)) => format!("auto: NOT stationary after {took} s"),
+            assert!(warming.decide(&timeline, at(decided)).is_some());
+            assert_eq!(timeline.record(), Some(Nanos::from_millis(from)));
+            assert_eq!(warming.rule(), "auto: stationary after 3 s");
+            assert!(warming.decide(&timeline, at(decided + 1)).is_none());
         }
+    }
+
+    #[test]
+    fn a_service_that_never_answers_is_recorded_when_patience_is_over() {
+        let warm_up = WarmUp::Auto {
+            at_most: Nanos(5 * Nanos::SECOND.0),
+        };
+        let timeline = timeline(warm_up);
+        let mut warming = Warming::new(warm_up);
+        assert!(warming.decide(&timeline, at(3_800)).is_none());
+        assert!(warming.decide(&timeline, at(4_000)).is_some());
+        assert_eq!(timeline.record(), Some(Nanos::from_millis(105_000)));
+        assert!(warming.rule().contains("NOT stationary after 5 s"));
     }
 }

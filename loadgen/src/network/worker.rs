@@ -16,7 +16,11 @@
 //! failed for each of them, due requests fail at once, unsent, with the kind of that failure
 //! (`connection refused`): as they would for any client.
 //!
-//! Cost per request, beside the kernel's: about 100 ns, of which 30 are histograms and 10 the clock.
+//! Cost (orders over loopback TCP, one connection's pipeline 256 deep, an EPYC guest): about 80 ns of the
+//! worker's own a request, of which 30 are histograms, and 250 of the kernel's, so that one worker sends and
+//! receives 2.8 to 3.1 million a second. Without batches, one request to a write and a read, it is 8 us, nearly all
+//! of it the kernel's. `examples/ceiling.rs` measures both. Nothing is allocated for a request once
+//! buffers are warm, but by protocols that say so.
 
 mod receiving;
 mod sending;
@@ -31,6 +35,7 @@ use super::source::Source;
 use super::tally::Tally;
 use super::target::Transport;
 use super::timeline::{Shared, Timeline};
+use super::tls::TlsClient;
 use crate::clock::{Clock, Nanos};
 use crate::engine::interval::histogram;
 use crate::engine::machine::{Usage, UsageProbe};
@@ -61,6 +66,7 @@ const UPKEEP_EVERY: Nanos = Nanos(1_000_000);
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) address: SocketAddr,
+    pub(super) tls: Option<TlsClient>,
     pub(super) transport: Transport,
     /// The target as it is written, for errors.
     pub(super) target: String,
@@ -82,7 +88,7 @@ pub(super) struct WorkerEnd {
     pub(super) usage: Usage,
     pub(super) found: Found,
     pub(super) swaps_missed: u64,
-    /// Sends of the recorded part.
+    /// How an answer broke the protocol, if one did.
     pub(super) last_session_error: Option<String>,
 }
 
@@ -104,6 +110,8 @@ pub(super) struct Worker<'a, C, M: MakeSession> {
     /// What a session found; kept for its memory.
     found: Vec<Event>,
     scratch: Box<[u8]>,
+    /// What was deciphered.
+    plain: Vec<u8>,
     /// Requests on connections.
     under_way: u64,
     /// The size of the largest request so far, for datagrams.
@@ -116,7 +124,7 @@ pub(super) struct Worker<'a, C, M: MakeSession> {
     last_failure: Cow<'static, str>,
     last_session_error: Option<String>,
     /// Why a connection could not be made before the schedule.
-    refusal: Option<String>,
+    refusal: Option<Refusal>,
     /// How long connections took that were made before the schedule.
     before: Histogram<u64>,
     /// What a run adds, once there is one.
@@ -126,6 +134,14 @@ pub(super) struct Worker<'a, C, M: MakeSession> {
     next_upkeep: Nanos,
     /// Something last came in.
     last_event: Nanos,
+}
+
+/// Why a connection cannot be made.
+enum Refusal {
+    /// The kernel's or the session's reason, for people.
+    Connect(String),
+    /// The cipher's.
+    Tls(NetworkError),
 }
 
 /// What a run adds to a worker whose connections stand.
@@ -180,6 +196,7 @@ impl<'a, C: Clock, M: MakeSession> Worker<'a, C, M> {
             unread: Vec::with_capacity(count),
             found: Vec::new(),
             scratch: vec![0; SCRATCH].into_boxed_slice(),
+            plain: Vec::new(),
             under_way: 0,
             largest: 0,
             connecting: 0,
@@ -196,12 +213,13 @@ impl<'a, C: Clock, M: MakeSession> Worker<'a, C, M> {
         })
     }
 
-    /// Makes all connections, or says why one of them could not be made. Returns how long they took.
+    /// Makes all connections, or says why one of them could not be made.
     ///
     /// All must stand: a run over fewer than were asked for would measure something else.
     ///
     /// # Errors
-    /// [`NetworkError::Connect`] for the first that fails or takes longer than the timeout.
+    /// [`NetworkError::Connect`] for the first that fails or takes longer than the timeout;
+    /// [`NetworkError::Tls`].
     pub(super) fn connect(&mut self) -> Result<(), NetworkError> {
         let mut standing = 0;
         while standing < self.connections.len() && !self.shared.halted() {
@@ -212,14 +230,16 @@ impl<'a, C: Clock, M: MakeSession> Worker<'a, C, M> {
             standing = self.standing();
             if let Some(cause) = self.refusal.take() {
                 let all = self.connections.len();
-                let cause = if standing == 0 {
-                    cause
-                } else {
-                    format!("{cause} (after {standing} of {all} connections stood)")
-                };
-                return Err(NetworkError::Connect {
-                    target: self.settings.target.clone(),
-                    cause,
+                return Err(match cause {
+                    Refusal::Tls(error) => error,
+                    Refusal::Connect(cause) => NetworkError::Connect {
+                        target: self.settings.target.clone(),
+                        cause: if standing == 0 {
+                            cause
+                        } else {
+                            format!("{cause} (after {standing} of {all} connections stood)")
+                        },
+                    },
                 });
             }
         }

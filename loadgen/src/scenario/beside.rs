@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tailcut_report::recording::{Mark, ResourceSample};
 
-use super::fault::{FaultTargets, Faults, SetDelay};
-use super::{Scenario, Watched};
+use super::fault::{FaultKind, FaultTargets, Faults, SetDelay};
+use super::{Fault, Scenario, Watched};
 use crate::clock::{Nanos, monotonic_ns};
 use crate::error::LoadError;
+use crate::proxy::DelayProxy;
 use crate::resources::{Listening, Sampler, TargetUse, find_listeners};
 
 /// The shortest and the longest time between two samples.
@@ -28,8 +29,19 @@ pub struct Server {
     pub address: SocketAddr,
     /// How.
     pub listening: Listening,
-    /// What can delay everything to and from it, where something can.
-    pub proxy: Option<Arc<dyn SetDelay>>,
+}
+
+/// A proxy, and what its delays are drawn from.
+#[derive(Debug)]
+struct Proxy {
+    proxy: DelayProxy,
+    seed: u64,
+}
+
+impl SetDelay for Proxy {
+    fn set_delay(&self, by: Nanos, jitter: Nanos) {
+        self.proxy.set_delay(by, jitter, self.seed);
+    }
 }
 
 /// What there is to write.
@@ -46,6 +58,8 @@ pub struct Taken {
 pub struct Beside {
     /// Start of the recorded part; 0 while it is not known.
     recorded_from: Arc<AtomicU64>,
+    /// In front of the server, where it is to be delayed.
+    proxy: Option<Arc<Proxy>>,
     inner: Mutex<Inner>,
 }
 
@@ -91,11 +105,25 @@ impl Beside {
             // It may end, or be another user's, between being found and being looked at.
             (false, _) => Sampler::start(&processes, apart(scenario)).ok(),
         };
+        let delays = |fault: &Fault| matches!(fault.kind, FaultKind::Delay { .. });
+        let proxy = match &server {
+            // In datagrams there is no order to keep: such a fault is refused for want of a proxy.
+            Some(server)
+                if server.listening == Listening::Tcp && scenario.faults.iter().any(delays) =>
+            {
+                let proxy = DelayProxy::start(server.address)?;
+                Some(Arc::new(Proxy {
+                    proxy,
+                    seed: scenario.seed,
+                }))
+            }
+            _ => None,
+        };
         let recorded_from = Arc::new(AtomicU64::new(0));
         let known = Arc::clone(&recorded_from);
         let targets = FaultTargets {
             processes,
-            proxy: server.and_then(|server| server.proxy),
+            proxy: proxy.clone().map(|proxy| proxy as Arc<dyn SetDelay>),
             helper: None,
         };
         let faults = Faults::start(&scenario.faults, &targets, move || {
@@ -103,12 +131,19 @@ impl Beside {
         })?;
         Ok(Beside {
             recorded_from,
+            proxy,
             inner: Mutex::new(Inner {
                 faults: (!scenario.faults.is_empty()).then_some(faults),
                 sampler,
                 ..Inner::default()
             }),
         })
+    }
+
+    /// Where the server is to be reached, if not at its own address.
+    #[must_use]
+    pub fn via(&self) -> Option<SocketAddr> {
+        self.proxy.as_ref().map(|proxy| proxy.proxy.address())
     }
 
     /// Says when the recorded part begins, once that is known, and takes what there is to write: ten times

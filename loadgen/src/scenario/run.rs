@@ -70,7 +70,6 @@ fn server(scenario: &Scenario) -> Result<Option<Server>, LoadError> {
             Transport::Udp => Listening::Udp,
             _ => Listening::Tcp,
         },
-        proxy: None,
     }))
 }
 

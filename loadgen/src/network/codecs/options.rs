@@ -59,6 +59,12 @@ pub(crate) fn refuse_others(
     let Some(stray) = stray else {
         return Ok(());
     };
+    if used.is_empty() {
+        return Err(NetworkError::Request(format!(
+            "{protocol} requests have no use for {}: nothing about them can be chosen but the seed",
+            stray.name()
+        )));
+    }
     let used: Vec<_> = used.iter().map(|option| option.name()).collect();
     Err(NetworkError::Request(format!(
         "{protocol} requests have no use for {}: they are made from {}",

@@ -4,9 +4,12 @@
 //! one of a request that was given up is told from all others. Runs over streams and in datagrams alike.
 //! Costs one copy of an order's 85 bytes (on average) to send, and a few comparisons to receive.
 
+use super::options::refuse_others;
+use crate::network::NetworkError;
 use crate::network::session::{Answer, Event, MakeSession, Session, SessionError, Ticket};
 use crate::order::generate::Corpus;
 use crate::order::reply::{self, Fate, REPLY};
+use crate::scenario::RequestOptions;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -21,11 +24,14 @@ pub struct OrderMaker {
 
 impl OrderMaker {
     /// Orders drawn from `seed`: the same as those of a run within the process.
-    #[must_use]
-    pub fn new(seed: u64) -> OrderMaker {
-        OrderMaker {
+    ///
+    /// # Errors
+    /// Any option: an order is made from the seed alone.
+    pub fn new(seed: u64, options: &RequestOptions) -> Result<OrderMaker, NetworkError> {
+        refuse_others("order", &[], options)?;
+        Ok(OrderMaker {
             corpus: Arc::new(Corpus::generate(seed)),
-        }
+        })
     }
 }
 
@@ -103,9 +109,12 @@ mod tests {
     use super::*;
     use crate::order::wire::OrderView;
     use proptest::prelude::*;
+    use std::sync::LazyLock;
 
     fn session() -> Orders {
-        OrderMaker::new(1).make()
+        static MAKER: LazyLock<OrderMaker> =
+            LazyLock::new(|| OrderMaker::new(1, &RequestOptions::default()).unwrap());
+        MAKER.make()
     }
 
     #[test]
@@ -116,6 +125,16 @@ mod tests {
             session.send(1_000 - ticket, &mut out);
             assert_eq!(OrderView::decode(&out[3..]).unwrap().id(), ticket);
         }
+    }
+
+    #[test]
+    fn an_option_that_orders_have_no_use_for_is_refused() {
+        let options = RequestOptions {
+            method: Some("PUT".to_owned()),
+            ..RequestOptions::default()
+        };
+        let error = OrderMaker::new(1, &options).unwrap_err().to_string();
+        assert!(error.contains("no use for"), "{error}");
     }
 
     #[test]

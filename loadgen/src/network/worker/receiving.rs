@@ -1,6 +1,6 @@
 //! Reading answers, and what is found in them.
 
-use super::Worker;
+use super::{Refusal, Worker};
 use crate::clock::{Clock, Nanos};
 use crate::network::channel::{Socket, kind_of};
 use crate::network::connection::{State, empty};
@@ -47,7 +47,7 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
                 Ok(0) if stream => return self.ended(index, at),
                 Ok(read) => {
                     self.last_event = at;
-                    if let Err(error) = self.digest(index, &scratch[..read], at) {
+                    if let Err(error) = self.decipher(index, &scratch[..read], at) {
                         let kind = error.kind;
                         self.last_session_error = Some(error.to_string());
                         return self.lose(index, at, Cow::Borrowed(kind));
@@ -68,33 +68,84 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
         }
     }
 
+    /// Deciphers what was read at `at`, if it is enciphered, and gives it to the session.
+    #[inline(always)]
+    fn decipher(&mut self, index: usize, input: &[u8], at: Nanos) -> Result<(), SessionError> {
+        if self.connections[index].tls.is_none() {
+            return self.digest(index, input, at);
+        }
+        // Taken out as the scratch is; what is in it afterwards is done with.
+        let mut plain = std::mem::take(&mut self.plain);
+        plain.clear();
+        let digested = self.decipher_into(&mut plain, index, input, at);
+        self.plain = plain;
+        digested
+    }
+
+    fn decipher_into(
+        &mut self,
+        plain: &mut Vec<u8>,
+        index: usize,
+        input: &[u8],
+        at: Nanos,
+    ) -> Result<(), SessionError> {
+        let connection = &mut self.connections[index];
+        let Some(tls) = &mut connection.tls else {
+            return Ok(());
+        };
+        let greeted = !tls.wants_handshake();
+        let deciphered = tls.decrypt(input, plain, &mut connection.wire);
+        let (greets, peer_closed) = (!greeted && !tls.wants_handshake(), tls.peer_closed());
+        if let Err(error) = deciphered {
+            // The alert, so that the peer knows; it may be gone.
+            let _ = connection.flush();
+            let detail = error.to_string();
+            self.refusal.get_or_insert(Refusal::Tls(error));
+            return Err(SessionError {
+                kind: "tls",
+                detail,
+            });
+        }
+        if greets {
+            connection.session.open(&mut connection.out);
+        }
+        if plain.is_empty() {
+            self.go_on(index, at);
+        } else {
+            self.digest(index, plain, at)?;
+        }
+        if peer_closed {
+            self.ended(index, at);
+        }
+        Ok(())
+    }
+
     /// Gives the session what was read at `at`, and deals with what it finds.
     fn digest(&mut self, index: usize, input: &[u8], at: Nanos) -> Result<(), SessionError> {
         let connection = &mut self.connections[index];
         let (session, out) = (&mut connection.session, &mut connection.out);
         let received = if connection.pending.is_empty() {
-            session.receive(input, out, &mut self.found).map(|used| {
-                connection
-                    .pending
-                    .extend_from_slice(input.get(used..).unwrap_or_default());
-            })
+            let received = session.receive(input, out, &mut self.found);
+            let used = *received.as_ref().unwrap_or(&input.len());
+            let rest = input.get(used..).unwrap_or_default();
+            connection.pending.extend_from_slice(rest);
+            received
         } else {
             connection.pending.extend_from_slice(input);
-            session
-                .receive(&connection.pending, out, &mut self.found)
-                .map(|used| {
-                    let used = used.min(connection.pending.len());
-                    connection.pending.drain(..used);
-                    if connection.pending.is_empty() {
-                        empty(&mut connection.pending);
-                    }
-                })
+            let received = session.receive(&connection.pending, out, &mut self.found);
+            let used = *received.as_ref().unwrap_or(&usize::MAX);
+            connection
+                .pending
+                .drain(..used.min(connection.pending.len()));
+            if connection.pending.is_empty() {
+                empty(&mut connection.pending);
+            }
+            received
         };
-        if let Err(error) = received {
-            // What came whole before the error is answered, and by this connection alone.
-            self.deal_with_found(index, at)?;
-            return Err(error);
-        }
+        // What was found before an error counts.
+        self.deal_with_found(index, at)?;
+        received?;
+        let connection = &self.connections[index];
         let datagram = matches!(connection.socket, Some(Socket::Datagrams(_)));
         let left = connection.pending.len();
         if left > LONGEST_UNUSED || (datagram && left > 0) {
@@ -103,7 +154,6 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
                 detail: format!("{left} bytes that belong to no whole answer"),
             });
         }
-        self.deal_with_found(index, at)?;
         self.go_on(index, at);
         Ok(())
     }
@@ -131,7 +181,7 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
                     connection.answered = true;
                     let failed = match &answer {
                         Answer::Ok => None,
-                        Answer::Failed(kind) => Some(kind),
+                        Answer::Failed(kind) => Some(&**kind),
                     };
                     run.tally.answered(&request, at, run.end, failed);
                     run.throughput += u64::from(at >= run.record && at <= run.end);
@@ -143,6 +193,12 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
                         request.first_byte = at;
                     }
                 }
+                Event::Closing if connection.state == State::Greeting => {
+                    return Err(SessionError {
+                        kind: "closed",
+                        detail: "the server wants no connection".to_owned(),
+                    });
+                }
                 Event::Closing => connection.state = State::Closing,
             }
         }
@@ -153,14 +209,16 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
     /// the connection has room, stands, or is done with.
     pub(super) fn go_on(&mut self, index: usize, at: Nanos) {
         let connection = &mut self.connections[index];
-        if !connection.out.is_empty()
+        if connection.has_unsent()
             && !connection.blocked
             && let Err(error) = connection.flush()
         {
             return self.lose(index, at, Cow::Borrowed(kind_of(&error)));
         }
         match connection.state {
-            State::Greeting if connection.session.ready() => self.stand(index, at),
+            State::Greeting if connection.greeted() && connection.session.ready() => {
+                self.stand(index, at);
+            }
             State::Closing if connection.flight.under_way() == 0 => {
                 self.close(index, at);
             }

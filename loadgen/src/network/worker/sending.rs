@@ -60,10 +60,14 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
                 sent: Nanos(0),
                 first_byte: Nanos(0),
             });
+            count += 1;
             if datagrams {
                 self.largest = self.largest.max(connection.out.len() - before);
+                if before > 0 && connection.out.len() > DATAGRAM {
+                    connection.cut = before;
+                    break;
+                }
             }
-            count += 1;
         }
         connection.session.seal(&mut connection.out);
         // From here on it is the target's time, even if the kernel does not take all of it at once: that
@@ -117,7 +121,7 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
     /// The kernel takes more of what is to be sent on a connection.
     pub(super) fn write_on(&mut self, index: usize) {
         let connection = &mut self.connections[index];
-        if connection.out.is_empty() {
+        if !connection.has_unsent() {
             return;
         }
         if let Err(error) = connection.flush() {

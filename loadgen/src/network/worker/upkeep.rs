@@ -1,16 +1,18 @@
 //! What is looked after once a millisecond: connections to be made, timeouts, the ends of seconds; and
 //! what becomes of requests when a connection is lost or the run ends.
 
-use super::{Run, UPKEEP_EVERY, Worker, WorkerEnd};
+use super::{Refusal, Run, UPKEEP_EVERY, Worker, WorkerEnd};
 use crate::clock::{Clock, Nanos};
 use crate::engine::stalls::StallMeter;
 use crate::network::channel::{Socket, advice, kind_of};
 use crate::network::connection::State;
 use crate::network::session::{MakeSession, Session};
 use crate::network::source::Source;
+use crate::network::tls::TlsClient;
 use crate::schedule::Lane as _;
 use mio::Token;
 use std::borrow::Cow;
+use std::io;
 
 /// Connections being made at the same time, at most: a listening queue is short, and what does not fit
 /// into it is tried again by the kernel a second later.
@@ -76,12 +78,14 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
         connection.began = at;
         connection.state = State::Connecting;
         let socket = Socket::connect(self.settings.transport, self.settings.address);
-        let registered = socket.and_then(|mut socket| {
+        let made = socket.and_then(|mut socket| {
             socket.register(self.poll.registry(), Token(index))?;
-            Ok(socket)
+            let tls = self.settings.tls.as_ref().map(TlsClient::connect);
+            Ok((socket, tls.transpose().map_err(io::Error::other)?))
         });
-        match registered {
-            Ok(socket) => {
+        match made {
+            Ok((socket, tls)) => {
+                connection.tls = tls;
                 let at_once = matches!(socket, Socket::Datagrams(_));
                 connection.socket = Some(socket);
                 if at_once {
@@ -106,7 +110,10 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
             Ok(false) => {}
             Ok(true) => {
                 connection.state = State::Greeting;
-                connection.session.open(&mut connection.out);
+                match &mut connection.tls {
+                    Some(tls) => tls.start(&mut connection.wire),
+                    None => connection.session.open(&mut connection.out),
+                }
                 self.go_on(index, at);
             }
             Err(error) => {
@@ -167,6 +174,7 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
 
     fn put_down(&mut self, index: usize, at: Nanos) {
         let connection = &mut self.connections[index];
+        connection.take_leave();
         if matches!(connection.state, State::Connecting | State::Greeting) {
             self.connecting -= 1;
         }
@@ -186,7 +194,7 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
     }
 
     fn note_refusal(&mut self, cause: String) {
-        self.refusal.get_or_insert(cause);
+        self.refusal.get_or_insert(Refusal::Connect(cause));
     }
 
     /// Gives up connections that take too long to be made.
@@ -236,7 +244,7 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
             if let Some(request) = connection.flight.take(ticket) {
                 self.under_way -= 1;
                 if let Some(run) = &mut self.run {
-                    run.tally.given_up(&request, now, &Cow::Borrowed("timeout"));
+                    run.tally.given_up(&request, now, "timeout");
                 }
             }
             gave_up = true;
@@ -252,10 +260,10 @@ impl<C: Clock, M: MakeSession> Worker<'_, C, M> {
 
     /// Ends the worker's recording at `at`: what is under way is unanswered, what is left is unsent.
     pub(super) fn conclude(&mut self, mut run: Run<'_>, at: Nanos) -> WorkerEnd {
-        let kind = Cow::Borrowed("unanswered");
         for connection in &mut self.connections {
+            connection.take_leave();
             while let Some(request) = connection.flight.take_oldest() {
-                run.tally.given_up(&request, at, &kind);
+                run.tally.given_up(&request, at, "unanswered");
             }
         }
         count_unsent(&mut run, at);
