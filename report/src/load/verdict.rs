@@ -218,7 +218,15 @@ fn notes(variants: &[Variant]) -> Vec<String> {
             && !generator.reason.is_empty()
             && generator.bottleneck != "generator"
         {
-            notes.push(format!("{name}{}", sentence(&generator.reason)));
+            let whose = match generator.bottleneck.as_str() {
+                "target" => "The target was the bottleneck: ",
+                "machine" => "The machine was the bottleneck: ",
+                _ => "",
+            };
+            notes.push(match whose {
+                "" => format!("{name}{}", sentence(&generator.reason)),
+                whose => format!("{name}{whose}{}.", generator.reason.trim_end_matches('.')),
+            });
         }
     }
     if variants.len() > 1 {
