@@ -1,8 +1,8 @@
 //! How much load one worker can make: orders over TCP to a server that answers without looking.
 //!
-//! `cargo run --release -p tailcut-loadgen --example ceiling -- [RATE|closed] [CONNECTIONS] [PIPELINE] [SECONDS]`
+//! `cargo run --release -p tailcut-loadgen --example ceiling -- [RATE|closed] [CONNECTIONS] [PIPELINE] [SECONDS] [URL]`
 //!
-//! The server is a thread of this process that reads lengths and ids and does nothing else, on the cores
+//! Without a URL the server is a thread of this process that reads lengths and ids and does nothing else, on the cores
 //! that the worker leaves; it spins. Prints what was held, and where the worker's time went.
 
 use mio::net::TcpStream;
@@ -27,8 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let seconds: u64 = arguments.next().map_or(Ok(5), |text| text.parse())?;
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let target: network::target::NetworkTarget =
-        format!("tcp://{}", listener.local_addr()?).parse()?;
+    let own = format!("tcp://{}", listener.local_addr()?);
+    let url = arguments.next();
+    let target: network::target::NetworkTarget = url.as_deref().unwrap_or(&own).parse()?;
     listener.set_nonblocking(true)?;
     let done = AtomicBool::new(false);
     let pacing = match rate.as_str() {
@@ -59,7 +60,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let dir = std::env::temp_dir().join(format!("ceiling-{}", std::process::id()));
     let outcome = thread::scope(|scope| {
-        scope.spawn(|| serve(listener, &done));
+        if url.is_none() {
+            scope.spawn(|| serve(listener, &done));
+        }
         let outcome = network::run(
             &scenario,
             &target,

@@ -27,5 +27,6 @@ mod verdict;
 mod warming;
 mod worker;
 
-pub use conduct::run;
+pub(crate) use address::resolve;
+pub use conduct::{run, run_beside};
 pub use error::NetworkError;

@@ -18,7 +18,7 @@
 //! What it costs: an order over TCP is decoded where it was received; nothing is allocated for it but what
 //! the heap form does on purpose. A connection at rest takes some hundred bytes of ours. A client that does not
 //! read its answers is not read from either, so it can make a worker hold the answers of one read (256 KiB at
-//! most) and a partial request (20 KiB at most).
+//! most) and a partial request (8 KiB at most).
 
 mod acceptor;
 mod binary;
@@ -27,6 +27,9 @@ mod counts;
 mod datagrams;
 mod error;
 mod handler;
+mod http;
+mod http1;
+mod http2;
 mod sockets;
 mod staff;
 mod worker;

@@ -274,6 +274,17 @@ fn nothing_that_listens_is_an_error_before_the_run_and_leaves_no_folder() {
 }
 
 #[test]
+fn a_folder_that_holds_something_is_left_as_it_is() {
+    let _alone = alone();
+    let server = Server::start(Behaviour::Answer);
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("thesis.txt"), "years of work").unwrap();
+    let error = try_run(&scenario(&server.url(), 100), dir.path()).unwrap_err();
+    assert!(matches!(error, LoadError::Recording(_)), "{error}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn what_cannot_run_is_refused_with_a_reason() {
     let _alone = alone();
     let server = Server::start(Behaviour::Answer);

@@ -47,6 +47,6 @@ pub use load::{
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
 pub use report::Report;
 pub use table::Table;
-pub use text::name as printable_name;
+pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;
 pub use verdict::{Outcome, Verdict};

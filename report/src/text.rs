@@ -9,7 +9,7 @@ const LONGEST_NAME: usize = 120;
 
 /// The text with each control character a blank, and without invisible ones: those that steer the
 /// direction of writing, join, or have no width.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.chars()
         .filter(|letter| !is_invisible(*letter))
         .map(|letter| match letter {

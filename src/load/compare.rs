@@ -17,7 +17,9 @@ use clap::Args;
 use tailcut_loadgen::Nanos;
 use tailcut_loadgen::compare::session::{self, Ended};
 use tailcut_loadgen::compare::verdict::fewest_runs;
-use tailcut_loadgen::compare::{Comparison, Options, Outcome, Percentile, Run, compare};
+use tailcut_loadgen::compare::{
+    CompareError, Comparison, Options, Outcome, Percentile, Run, compare,
+};
 
 use self::plan::Plan;
 use self::progress::Progress;
@@ -99,7 +101,7 @@ pub struct CompareArguments {
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["sides", "out", "a", "b", "start_a", "start_b"])]
     pub recordings: Vec<PathBuf>,
     /// Recordings of B, with --recordings.
-    #[arg(last = true, value_name = "DIR_B", requires = "recordings")]
+    #[arg(last = true, value_name = "DIR_B")]
     pub recordings_b: Vec<PathBuf>,
     #[command(flatten, next_help_heading = "Scenario, of both sides")]
     pub scenario: ScenarioArguments,
@@ -134,6 +136,10 @@ fn recordings(arguments: &CompareArguments) -> Result<Option<[Vec<PathBuf>; 2]>>
             all(&arguments.recordings_b)?,
         ]));
     }
+    ensure!(
+        arguments.recordings_b.is_empty(),
+        "what follows `--` are recordings of B, and go with --recordings"
+    );
     match arguments.sides.as_slice() {
         [a, b] if a.is_dir() && b.is_dir() => Ok(Some([recordings_in(a)?, recordings_in(b)?])),
         [one] if one.is_dir() => bail!(
@@ -181,10 +187,11 @@ fn compare_recordings(
     a: &[PathBuf],
     b: &[PathBuf],
 ) -> Result<ExitCode> {
-    let read = |dirs: &[PathBuf]| -> Result<Vec<Run>, _> {
+    type Sides = Result<[Vec<Run>; 2], CompareError>;
+    let read = |dirs: &[PathBuf]| -> Result<Vec<Run>, CompareError> {
         dirs.iter().map(|dir| Run::read(dir)).collect()
     };
-    let sides = read(a).and_then(|a| Ok([a, read(b)?]));
+    let sides: Sides = read(a).and_then(|a| Ok([a, read(b)?]));
     match sides.and_then(|[a, b]| compare(&a, &b, options)) {
         Ok(comparison) => {
             print(arguments, &comparison)?;
@@ -208,7 +215,8 @@ fn compare_runs(arguments: &CompareArguments, options: &Options) -> Result<ExitC
     let needed = fewest_runs(options.judged.len(), options.level);
     if (arguments.runs as usize) < needed {
         eprintln!(
-            "{} + {} runs cannot show any difference, however large: -n {needed} can",
+            "warning: {} + {} runs cannot show any difference, however large; that takes -n {needed}, or fewer percentiles \
+             in --judge",
             arguments.runs, arguments.runs
         );
     }
@@ -230,8 +238,8 @@ fn compare_runs(arguments: &CompareArguments, options: &Options) -> Result<ExitC
     };
     let kept = || {
         eprintln!(
-            "{} runs of A and {} of B are kept in {}",
-            session.a.len(),
+            "{} of A and {} of B are kept in {}",
+            several(session.a.len()),
             session.b.len(),
             out.display()
         );
@@ -265,6 +273,10 @@ fn compare_runs(arguments: &CompareArguments, options: &Options) -> Result<ExitC
             )
         }
     }
+}
+
+fn several(runs: usize) -> String {
+    format!("{runs} run{}", if runs == 1 { "" } else { "s" })
 }
 
 fn print(arguments: &CompareArguments, comparison: &Comparison) -> Result<()> {

@@ -8,6 +8,7 @@ use tailcut_report::recording::{Meta, RESPONSE, Reader, State};
 use super::CompareError;
 use crate::engine::RunOutcome;
 use crate::engine::interval;
+use crate::scenario::slo::error_share;
 
 /// One run: what it was, and how long its requests took.
 #[derive(Debug, Clone)]
@@ -74,14 +75,11 @@ impl Run {
 
     /// Failed and unanswered requests, as a share of those due.
     #[must_use]
-    #[allow(clippy::cast_precision_loss)] // a share for people
     pub fn failed(&self) -> f64 {
-        self.meta.result.as_ref().map_or(0.0, |result| {
-            let failed: u64 = result
-                .errors
-                .values()
-                .fold(0, |sum, n| sum.saturating_add(*n));
-            (failed.saturating_add(result.unserved) as f64 / result.offered.max(1) as f64).min(1.0)
-        })
+        self.meta
+            .result
+            .as_ref()
+            .and_then(error_share)
+            .unwrap_or(0.0)
     }
 }

@@ -356,7 +356,7 @@ fn last_lines(path: &Path) -> io::Result<String> {
     let last = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
     let shown = last
         .iter()
-        .map(|line| format!("  {}", super::matching::text(line)));
+        .map(|line| format!("  {}", tailcut_report::printable_text(line)));
     Ok(shown.collect::<Vec<_>>().join("\n"))
 }
 

@@ -26,6 +26,7 @@ use crate::engine::{ClockFacts, LiveSecond, RunOutcome};
 use crate::error::LoadError;
 use crate::host;
 use crate::plan::Labels;
+use crate::scenario::beside::Beside;
 use crate::scenario::{Pacing, Scenario, ScenarioError, Shard};
 use crate::schedule::Schedule;
 use hdrhistogram::Histogram;
@@ -59,9 +60,26 @@ pub fn run(
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
 ) -> Result<RunOutcome, LoadError> {
+    let nothing = Beside::nothing();
+    run_beside(scenario, target, dir, labels, stop, on_second, &nothing)
+}
+
+/// As [`run`], with faults and samples that go on beside the load.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_beside(
+    scenario: &Scenario,
+    target: &NetworkTarget,
+    dir: &Path,
+    labels: &Labels,
+    stop: &AtomicBool,
+    on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
+) -> Result<RunOutcome, LoadError> {
     let _alone = only_run();
     check(scenario)?;
-    let address = address::resolve(target)?;
+    let address = beside.via().map_or_else(|| address::resolve(target), Ok)?;
     descriptors::ensure(scenario.connections)?;
     let placement = Placement::choose(scenario.workers)?;
     let crowded = address::is_local(address) && placement.others.is_empty();
@@ -86,6 +104,7 @@ pub fn run(
         labels,
         stop,
         on_second,
+        beside,
         placement,
         settings,
     };
@@ -136,6 +155,7 @@ struct Job<'a> {
     labels: &'a Labels,
     stop: &'a AtomicBool,
     on_second: &'a mut dyn FnMut(&LiveSecond),
+    beside: &'a Beside,
     placement: Placement,
     settings: Settings,
 }
@@ -174,6 +194,7 @@ impl Job<'_> {
             dir,
             stop,
             on_second,
+            beside,
             placement,
             settings,
             ..
@@ -254,6 +275,7 @@ impl Job<'_> {
                 &handles,
                 stop,
                 on_second,
+                beside,
             );
             meta.load.warmup_rule = warming.rule();
             let ends = handles.into_iter().map(ScopedJoinHandle::join).collect();
@@ -449,6 +471,7 @@ fn attend(
     handles: &[Handle<'_>],
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
 ) -> (Recorder, bool) {
     let (shared, timeline) = (watch.shared, watch.timeline);
     loop {
@@ -458,6 +481,7 @@ fn attend(
         if let Some(mark) = warming.decide(timeline, Nanos(monotonic_ns())) {
             recorder.mark(mark);
         }
+        recorder.beside(&beside.turn(timeline.record()));
         if stop.load(Ordering::Relaxed) || !writable {
             shared.halt();
         }
@@ -465,6 +489,7 @@ fn attend(
             on_second(&second);
         }
         if over {
+            recorder.beside(&beside.finish());
             return (recorder, shared.halted());
         }
         thread::sleep(LOOK_EVERY);

@@ -242,7 +242,7 @@ pub(super) fn flatten(
 /// - `completed_on_schedule`: answered between the start and the end of the recorded part, whenever they
 ///   were due; at most what was offered.
 /// - The schedule was kept if 99% of what was due was answered before the schedule's end, and all of it
-///   before the cut.
+///   before the cut. A closed loop has none to miss.
 #[allow(clippy::cast_precision_loss)] // figures for people
 fn result(
     scenario: &Scenario,
@@ -272,17 +272,18 @@ fn result(
     } else {
         0.0
     };
-    let schedule_kept = offered > 0 && unserved == 0 && on_time as f64 >= 0.99 * offered as f64;
+    let closed_loop = scenario.pacing == Pacing::Closed;
+    let schedule_kept =
+        offered > 0 && (closed_loop || (unserved == 0 && on_time as f64 >= 0.99 * offered as f64));
     let found = &workers.found;
     let generator = verdict::judge(&Evidence {
         lateness: series.get(Tag::SendLateness),
         response: series.get(Tag::Response),
-        offered,
         unsent: counts.unsent,
         unanswered: counts.unanswered,
         waited: counts.waited,
         schedule_kept,
-        closed_loop: scenario.pacing == Pacing::Closed,
+        closed_loop,
         busy,
         worker_time: Nanos(elapsed.0 * u64::from(workers.count)),
         taken: workers.usage.run_queue_wait + steal,

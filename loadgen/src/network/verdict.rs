@@ -1,21 +1,21 @@
 //! Who was the bottleneck, from what the generator knows of itself.
 //!
 //! In this order:
-//! 1. **machine**: other threads or the hypervisor took [`TAKEN`] or more of the workers' time, and sends
-//!    were late or the schedule was missed: neither side can be judged.
-//! 2. **generator**: the workers had something to do for [`SATURATED`] of their time, and sends were late
-//!    or the schedule was missed.
-//! 3. **generator**: sends were late by themselves: the 99.9th percentile of the generator's own lateness
-//!    is over [`LATE`] and over a tenth of that of response time, which it therefore distorts.
-//! 4. **target**: the schedule was missed, or [`WAITED`] of the requests had to wait because all places on
-//!    connections were taken; or it is a closed loop.
-//! 5. **none**: the schedule was kept, and nobody waited.
+//! 1. **Late sends.** The 99.9th percentile of the generator's own lateness is over [`LATE`] and over a tenth
+//!    of that of response time, which it therefore distorts. If other threads or the hypervisor took
+//!    [`TAKEN`] or more of the workers' time, it was the **machine**, else the **generator**.
+//! 2. **Too slow.** The schedule was missed, [`WAITED`] of the requests had to wait because all places on
+//!    connections were taken, or it is a closed loop. If the workers had nothing to do for some of the
+//!    time, they only waited: it was the **target**. If they had something to do for [`SATURATED`] of it, it
+//!    was the **machine** if they would have had time to spare without what was taken from them, else the
+//!    **generator**.
+//! 3. **none**: the schedule was kept, and nobody waited.
 
 use crate::clock::Nanos;
 use hdrhistogram::Histogram;
 use tailcut_report::recording::Generator;
 
-/// Share of the workers' time that makes it the machine's fault.
+/// Share of the workers' time that others took from which on lateness is theirs.
 const TAKEN: f64 = 0.05;
 /// Share of time with something to do from which on a worker has no room left.
 const SATURATED: f64 = 0.95;
@@ -29,7 +29,6 @@ pub(super) struct Evidence<'a> {
     /// The generator's own lateness.
     pub(super) lateness: &'a Histogram<u64>,
     pub(super) response: &'a Histogram<u64>,
-    pub(super) offered: u64,
     pub(super) unsent: u64,
     pub(super) unanswered: u64,
     /// Sends that waited for a place.
@@ -54,27 +53,18 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Generator {
     );
     let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     let taken = share(evidence.taken.0 as f64, evidence.worker_time.0 as f64);
-    let waited = share(evidence.waited as f64, evidence.offered as f64);
+    let waited = share(evidence.waited as f64, evidence.lateness.len() as f64);
     let busy = evidence.busy;
     let late = p999 > LATE && p999.0 > response.0 / 10;
     let missed = !evidence.schedule_kept && !evidence.closed_loop;
 
-    let (bottleneck, reason) = if taken >= TAKEN && (late || missed) {
+    let (bottleneck, reason) = if late && taken >= TAKEN {
         (
             "machine",
             format!(
-                "other threads or the hypervisor took {} of the generator's time, and its own sends \
-                 were up to {} late (P99.9 {p999})",
-                percent(taken),
-                Nanos(evidence.lateness.max()),
-            ),
-        )
-    } else if busy >= SATURATED && (late || missed || evidence.closed_loop) {
-        (
-            "generator",
-            format!(
-                "its workers had something to do for {} of the time: give it more workers",
-                percent(busy)
+                "other threads or the hypervisor took {} of the generator's time, so that its own sends were \
+                 late (P99.9 {p999})",
+                percent(taken)
             ),
         )
     } else if late {
@@ -84,7 +74,16 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Generator {
                 "its own sends were late (P99.9 {p999}), which distorts response times (P99.9 {response})"
             ),
         )
-    } else if evidence.closed_loop {
+    } else if !(missed || waited >= WAITED || evidence.closed_loop) {
+        (
+            "none",
+            format!(
+                "the schedule was kept; the generator was busy for {} of the time and its own sends \
+                 were late by {p999} at P99.9",
+                percent(busy)
+            ),
+        )
+    } else if busy < SATURATED && evidence.closed_loop {
         (
             "target",
             format!(
@@ -93,24 +92,33 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Generator {
                 percent(busy)
             ),
         )
-    } else if missed || waited >= WAITED {
+    } else if busy < SATURATED {
         (
             "target",
             format!(
-                "{} of the requests waited for a free place on a connection, {} were never answered and \
-                 {} never sent, while the generator was busy for only {} of the time",
+                "{} of the requests that were sent had to wait for a free place on a connection, {} were \
+                 never answered and {} never sent, while the generator was busy for only {} of the time",
                 percent(waited),
                 evidence.unanswered,
                 evidence.unsent,
                 percent(busy)
             ),
         )
+    } else if busy - taken < SATURATED {
+        (
+            "machine",
+            format!(
+                "the generator had something to do for {} of the time, but other threads or the hypervisor \
+                 took {} from it",
+                percent(busy),
+                percent(taken)
+            ),
+        )
     } else {
         (
-            "none",
+            "generator",
             format!(
-                "the schedule was kept; the generator was busy for {} of the time and its own sends \
-                 were late by {p999} at P99.9",
+                "its workers had something to do for {} of the time: give it more workers",
                 percent(busy)
             ),
         )
@@ -157,7 +165,6 @@ mod tests {
         let mut evidence = Evidence {
             lateness,
             response,
-            offered: 10_000,
             unsent: 0,
             unanswered: 0,
             waited: 0,
@@ -212,13 +219,26 @@ mod tests {
 
     #[test]
     fn when_the_machine_took_the_time_nobody_else_is_blamed() {
-        let generator = verdict(|evidence| {
-            evidence.schedule_kept = false;
-            evidence.busy = 0.99;
-            evidence.taken = Nanos(200_000_000);
-        });
+        let missed = |busy, taken| {
+            verdict(|evidence| {
+                evidence.schedule_kept = false;
+                evidence.busy = busy;
+                evidence.taken = Nanos::from_millis(taken);
+            })
+        };
+        let generator = missed(0.99, 200);
         assert_eq!(generator.bottleneck, "machine");
         assert!(generator.reason.contains("20.0%"), "{}", generator.reason);
+        // Without what was taken it would have been full, too; with idle time it was not the generator.
+        assert_eq!(missed(0.99, 10).bottleneck, "generator");
+        assert_eq!(missed(0.5, 200).bottleneck, "target");
+
+        let late = of(&[(500, 9_900), (300_000, 100)]);
+        let quick = of(&[(400_000, 10_000)]);
+        let taken = verdict_on(&late, &quick, |evidence| {
+            evidence.taken = Nanos::from_millis(60);
+        });
+        assert_eq!(taken.bottleneck, "machine");
     }
 
     #[test]

@@ -16,7 +16,11 @@
 //! failed for each of them, due requests fail at once, unsent, with the kind of that failure
 //! (`connection refused`): as they would for any client.
 //!
-//! Cost per request, beside the kernel's: about 100 ns, of which 30 are histograms and 10 the clock.
+//! Cost (orders over loopback TCP, one connection's pipeline 256 deep, an EPYC guest): about 80 ns of the
+//! worker's own a request, of which 30 are histograms, and 250 of the kernel's, so that one worker sends and
+//! receives 2.8 to 3.1 million a second. Without batches, one request to a write and a read, it is 8 us, nearly all
+//! of it the kernel's. `examples/ceiling.rs` measures both. Nothing is allocated for a request once
+//! buffers are warm, but by protocols that say so.
 
 mod receiving;
 mod sending;

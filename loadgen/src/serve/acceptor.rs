@@ -14,6 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::binary::Orders;
 use super::connection::Protocol;
 use super::handler::{Handler, WithHandlers};
+use super::http1::Http1;
 use super::staff::{Board, Staff};
 use super::{Addresses, ServeError, ServeOptions, ServeOutcome, sockets};
 
@@ -66,6 +67,8 @@ impl<F: FnOnce(&Addresses)> WithHandlers for Job<'_, F> {
 #[derive(Debug, Clone, Copy)]
 enum Door {
     Orders,
+    Http1,
+    Http2,
 }
 
 struct Acceptor {
@@ -88,6 +91,8 @@ impl Acceptor {
             spare: File::open("/dev/null").ok(),
         };
         acceptor.addresses.tcp = acceptor.open("tcp", Door::Orders, options.tcp)?;
+        acceptor.addresses.http = acceptor.open("http", Door::Http1, options.http)?;
+        acceptor.addresses.h2 = acceptor.open("h2", Door::Http2, options.h2)?;
         Ok(acceptor)
     }
 
@@ -132,11 +137,15 @@ impl Acceptor {
                         continue;
                     }
                     let _ = stream.set_nodelay(true);
-                    match self.doors[place].0 {
-                        Door::Orders => {
-                            staff.hand_over(stream, Protocol::Orders(Orders::default()))?;
+                    let protocol = match self.doors[place].0 {
+                        Door::Orders => Protocol::Orders(Orders::default()),
+                        Door::Http1 => Protocol::Http1(Http1::default()),
+                        Door::Http2 => {
+                            staff.hand_over_http2(stream);
+                            continue;
                         }
-                    }
+                    };
+                    staff.hand_over(stream, protocol)?;
                 }
             }
         }

@@ -137,3 +137,78 @@ fn answer_malformed(bytes: &[u8], out: &mut Vec<u8>, counts: &mut Counts) {
     counts.malformed += 1;
     out.extend_from_slice(&reply::encode(client_id(bytes), Fate::Malformed));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::generate::Corpus;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    static CORPUS: LazyLock<Corpus> = LazyLock::new(|| Corpus::generate(3));
+
+    /// Accepts whatever it is given.
+    struct Easy;
+
+    impl Handler for Easy {
+        fn handle(&mut self, _: &[u8]) -> Fate {
+            Fate::Accepted
+        }
+
+        fn settled_windows(&self) -> u64 {
+            0
+        }
+    }
+
+    /// What is answered to `bytes` if they come in parts of these lengths, over and over; and how it ends.
+    fn answers(bytes: &[u8], parts: &[usize]) -> (Vec<u8>, Next, Counts) {
+        let (mut orders, mut out, mut counts) = (Orders::default(), Vec::new(), Counts::default());
+        let mut held = Vec::new();
+        let mut rest = bytes;
+        for &part in parts.iter().cycle() {
+            let (now, later) = rest.split_at(part.min(rest.len()));
+            held.extend_from_slice(now);
+            rest = later;
+            let progress = orders.receive(&held, &mut Easy, &mut out, &mut counts);
+            held.drain(..progress.used);
+            assert!(held.len() < MAX_ORDER || progress.next != Next::More);
+            if rest.is_empty() || progress.next != Next::More {
+                return (out, progress.next, counts);
+            }
+        }
+        unreachable!("parts are never empty")
+    }
+
+    proptest! {
+        #[test]
+        fn orders_are_answered_alike_however_the_stream_is_cut(
+            seed in any::<u64>(),
+            lengths in vec(20_usize..3_000, 0..4),
+            garbage in vec(any::<u8>(), 0..40),
+            parts in vec(1_usize..900, 1..6),
+        ) {
+            let corpus = &*CORPUS;
+            let mut bytes = Vec::new();
+            for (length, n) in lengths.into_iter().zip(seed..) {
+                bytes.extend_from_slice(corpus.request(n));
+                // An order of any length, most of them too long.
+                let start = bytes.len();
+                bytes.extend_from_slice(corpus.request(n));
+                bytes.resize(start + length, 0xee);
+                bytes[start..start + 2].copy_from_slice(&u16::try_from(length).unwrap().to_le_bytes());
+            }
+            bytes.extend(garbage);
+            let whole = answers(&bytes, &[bytes.len().max(1)]);
+            prop_assert_eq!(answers(&bytes, &parts), whole.clone());
+            prop_assert_eq!(whole.0.len() as u64, whole.2.orders * reply::REPLY as u64);
+        }
+
+        #[test]
+        fn a_datagram_of_anything_is_answered_by_less_than_it_was(bytes in vec(any::<u8>(), 16..2_000)) {
+            let mut out = Vec::new();
+            datagram(&bytes, &mut Easy, &mut out, &mut Counts::default());
+            prop_assert!(!out.is_empty() && out.len() <= bytes.len());
+        }
+    }
+}

@@ -19,11 +19,12 @@ use mio::net::TcpStream;
 use super::binary::{Next, Orders, Progress};
 use super::counts::Counts;
 use super::handler::Handler;
+use super::http1::{self, Http1};
 
 /// Bytes asked for by one read.
 pub(super) const READ: usize = 64 << 10;
 /// The most that a protocol leaves unused: a partial request.
-pub(super) const MOST_PARTIAL: usize = 20 << 10;
+const MOST_PARTIAL: usize = http1::MOST_HEAD;
 /// How long a client has to read its last answers.
 pub(super) const LINGER: Duration = Duration::from_millis(700);
 /// What a connection may keep in hand while it has nothing to do.
@@ -66,6 +67,8 @@ impl<H: Handler> Bench<H> {
 pub(super) enum Protocol {
     /// Orders in the binary form.
     Orders(Orders),
+    /// HTTP/1.1.
+    Http1(Http1),
 }
 
 impl Protocol {
@@ -79,6 +82,7 @@ impl Protocol {
     ) -> Progress {
         match self {
             Protocol::Orders(orders) => orders.receive(input, handler, out, counts),
+            Protocol::Http1(http) => http.receive(input, handler, out, counts),
         }
     }
 }

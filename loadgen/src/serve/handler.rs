@@ -39,12 +39,12 @@ pub(super) fn with_handlers<J: WithHandlers>(
     // It grows no more; that it fits into memory was checked.
     let room = usize::try_from(window).unwrap_or(usize::MAX);
     Ok(match options.service {
-        Service::Noop => job.with(|_| Null),
-        Service::Heap => job.with(|worker| Counter {
+        Service::Noop => job.with(|_| NullHandler),
+        Service::Heap => job.with(|worker| OrderHandler {
             intake: Intake::new(HeapStore),
             desk: Desk::new(BoxedWindow::with_capacity(room), window, worker),
         }),
-        Service::HeapPreshaped => job.with(|worker| Counter {
+        Service::HeapPreshaped => job.with(|worker| OrderHandler {
             intake: Intake::new(PreshapedStore),
             desk: Desk::new(BoxedWindow::with_capacity(room), window, worker),
         }),
@@ -55,7 +55,7 @@ pub(super) fn with_handlers<J: WithHandlers>(
                 .capacity(usize::try_from(all).unwrap_or(usize::MAX))
                 .build()
                 .map_err(crate::LoadError::from)?;
-            job.with(|worker| Counter {
+            job.with(|worker| OrderHandler {
                 intake: Intake::new(PooledStore::new(&pool)),
                 desk: Desk::new(PooledWindow::new(&pool), window, worker),
             })
@@ -77,9 +77,9 @@ pub(super) fn check_memory(options: &ServeOptions) -> Result<(), ServeError> {
 }
 
 /// Answers everything at once: the ceiling of sockets and event loop.
-struct Null;
+struct NullHandler;
 
-impl Handler for Null {
+impl Handler for NullHandler {
     #[inline(always)]
     fn handle(&mut self, _: &[u8]) -> Fate {
         Fate::Accepted
@@ -92,12 +92,12 @@ impl Handler for Null {
 
 /// The whole service. As [`crate::order::service::OrderService`], but it tells bytes that are no order from
 /// an order that is refused.
-struct Counter<S, L> {
+struct OrderHandler<S, L> {
     intake: Intake<S>,
     desk: Desk<L>,
 }
 
-impl<S: Store, L: LiveOrders<Order = S::Order>> Handler for Counter<S, L> {
+impl<S: Store, L: LiveOrders<Order = S::Order>> Handler for OrderHandler<S, L> {
     #[inline]
     fn handle(&mut self, order: &[u8]) -> Fate {
         match self.intake.take(order) {

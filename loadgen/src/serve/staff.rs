@@ -7,12 +7,13 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 
 use mio::net::{TcpStream, UdpSocket};
 use mio::{Poll, Waker};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::connection::Protocol;
 use super::counts::Counts;
 use super::handler::Handler;
 use super::worker::{Accepted, Post, WAKE, Worker};
-use super::{ServeError, ServeOptions};
+use super::{ServeError, ServeOptions, http2};
 use crate::engine::placement;
 use crate::error::LoadError;
 
@@ -33,8 +34,23 @@ pub(super) struct Staff<'scope, 'env> {
     board: &'env Board,
     colleagues: Vec<Colleague>,
     threads: Vec<ScopedJoinHandle<'scope, Ended>>,
-    /// Whose turn it is to take a connection.
-    next: usize,
+    turns: Turns,
+    /// Where HTTP/2 connections go.
+    http2: Vec<UnboundedSender<std::net::TcpStream>>,
+    http2_turns: Turns,
+}
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+struct Turns {
+    last: usize,
+}
+
+impl Turns {
+    fn next(&mut self, of: usize) -> usize {
+        self.last = (self.last + 1) % of.max(1);
+        self.last
+    }
 }
 
 /// A worker, from outside.
@@ -56,60 +72,95 @@ impl<'scope, 'env> Staff<'scope, 'env> {
             board,
             colleagues: Vec::new(),
             threads: Vec::new(),
-            next: 0,
+            turns: Turns::default(),
+            http2: Vec::new(),
+            http2_turns: Turns::default(),
         };
         let mut datagrams = datagrams.into_iter();
         let (begun, begins) = channel();
         for number in 0..options.workers {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), WAKE)?;
-            let (sender, inbox) = channel();
-            let post = Post {
+            let (post, inbox) = channel();
+            let equipment = Post {
                 poll,
                 inbox,
                 datagrams: datagrams.next(),
                 board,
                 busy_poll: options.busy_poll,
             };
-            let cpu = of_turn(&options.cpus, number);
             let begun = begun.clone();
-            let work = move || {
-                if let Some(cpu) = cpu {
-                    placement::pin(cpu)?;
-                }
-                let worker = Worker::new(post, make(number));
+            staff.start(scope, options, number, move || {
+                let worker = Worker::new(equipment, make(number));
                 let _ = begun.send(());
-                Ok(worker.run()?)
-            };
-            let thread = Builder::new()
-                .name(format!("serve-{number}"))
-                .spawn_scoped(scope, work)
-                .map_err(LoadError::Spawn)?;
-            staff.threads.push(thread);
-            staff.colleagues.push(Colleague {
-                post: sender,
-                waker,
-            });
+                drop(begun);
+                worker.run()
+            })?;
+            staff.colleagues.push(Colleague { post, waker });
+        }
+        let http2_workers = options.services() - options.workers;
+        for number in options.workers..options.workers + http2_workers {
+            let (post, inbox) = unbounded_channel();
+            let begun = begun.clone();
+            staff.start(scope, options, number, move || {
+                let handler = make(number);
+                let _ = begun.send(());
+                drop(begun);
+                http2::run(inbox, handler, &board.live)
+            })?;
+            staff.http2.push(post);
         }
         drop(begun);
-        if begins.iter().take(staff.threads.len()).count() < staff.threads.len() {
-            // One has ended instead of beginning.
+        // It ends when each has begun, or has ended instead.
+        if begins.iter().count() < staff.threads.len() {
             staff.dismiss()?;
             return Err(io::Error::other("a worker ended as soon as it began").into());
         }
         Ok(staff)
     }
 
+    /// A thread for one worker, on its processor.
+    fn start(
+        &mut self,
+        scope: &'scope Scope<'scope, 'env>,
+        options: &ServeOptions,
+        number: u32,
+        work: impl FnOnce() -> io::Result<(Counts, u64)> + Send + 'scope,
+    ) -> Result<(), ServeError> {
+        let cpu = of_turn(&options.cpus, number);
+        let pinned = move || {
+            if let Some(cpu) = cpu {
+                placement::pin(cpu)?;
+            }
+            Ok(work()?)
+        };
+        let thread = Builder::new()
+            .name(format!("serve-{number}"))
+            .spawn_scoped(scope, pinned)
+            .map_err(LoadError::Spawn)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
     /// Gives a connection to the worker whose turn it is.
     pub(super) fn hand_over(&mut self, stream: TcpStream, protocol: Protocol) -> io::Result<()> {
-        let turn = self.next % self.colleagues.len();
-        self.next = turn + 1;
+        let turn = self.turns.next(self.colleagues.len());
         self.board.live.fetch_add(1, Ordering::Relaxed);
         // A worker that has died is noticed by the thread that called us; the connection is closed.
         let _ = self.colleagues[turn]
             .post
             .send(Accepted { stream, protocol });
         self.colleagues[turn].waker.wake()
+    }
+
+    /// The same for an HTTP/2 connection.
+    pub(super) fn hand_over_http2(&mut self, stream: TcpStream) {
+        let turn = self.http2_turns.next(self.http2.len());
+        if let Some(post) = self.http2.get(turn)
+            && post.send(stream.into()).is_ok()
+        {
+            self.board.live.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Whether a worker has ended by itself, which none should.
@@ -143,7 +194,9 @@ impl<'scope, 'env> Staff<'scope, 'env> {
         first_error.map_or(Ok(all), Err)
     }
 
-    fn tell_the_end(&self) {
+    fn tell_the_end(&mut self) {
+        // The end of their post is the end for these.
+        self.http2.clear();
         self.board.stopping.store(true, Ordering::Relaxed);
         for colleague in &self.colleagues {
             // It fails for want of memory in the kernel at most; a worker with connections wakes up anyway.

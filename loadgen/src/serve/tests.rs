@@ -1,5 +1,7 @@
 //! The server over loopback, with the clients of the standard library.
 
+mod http1;
+mod http2;
 mod tcp;
 mod udp;
 
@@ -88,6 +90,23 @@ fn order(corpus: &Corpus, id: u64) -> Vec<u8> {
     let mut bytes = corpus.request(id).to_vec();
     bytes[8..16].copy_from_slice(&id.to_le_bytes());
     bytes
+}
+
+/// Sends `burst` over and over, until neither the server nor the system takes any more: how many bytes they took.
+fn send_until_nothing_is_taken(stream: &mut TcpStream, burst: &[u8]) -> usize {
+    stream.set_nonblocking(true).unwrap();
+    let (mut sent, mut refused) = (0, 0);
+    while refused < 20 {
+        match stream.write(&burst[sent % burst.len()..]) {
+            Ok(more) => (sent, refused) = (sent + more, 0),
+            Err(_) => {
+                refused += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+    stream.set_nonblocking(false).unwrap();
+    sent
 }
 
 fn read_answer(stream: &mut TcpStream) -> (u64, Fate) {
@@ -197,19 +216,8 @@ fn a_client_that_never_reads_does_not_keep_a_stopped_server_from_ending() {
     let corpus = Corpus::generate(1);
     let server = Server::start(Service::Noop, |_| {});
     let mut client = server.tcp();
-    client.set_nonblocking(true).unwrap();
     let burst: Vec<u8> = (0..1_000).flat_map(|id| order(&corpus, id)).collect();
-    let mut refused = 0;
-    // Until neither side takes any more.
-    while refused < 20 {
-        match client.write(&burst) {
-            Ok(_) => refused = 0,
-            Err(_) => {
-                refused += 1;
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        }
-    }
+    send_until_nothing_is_taken(&mut client, &burst);
     let asked = std::time::Instant::now();
     let outcome = server.stop();
     // The limit is LINGER, far below what a test of a hang would need to wait.

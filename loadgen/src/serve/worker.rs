@@ -48,8 +48,10 @@ pub(super) struct Worker<'a, H> {
     connections: Slab<Connection>,
     /// Those whose turn ended before their bytes did.
     again: Vec<Token>,
-    /// How many connections are ending.
+    /// Whether there may be connections that are ending.
     ending: bool,
+    /// When these were last looked at.
+    looked: Instant,
 }
 
 impl<'a, H: Handler> Worker<'a, H> {
@@ -60,6 +62,7 @@ impl<'a, H: Handler> Worker<'a, H> {
             connections: Slab::new(),
             again: Vec::new(),
             ending: false,
+            looked: Instant::now(),
         }
     }
 
@@ -80,9 +83,7 @@ impl<'a, H: Handler> Worker<'a, H> {
                 None
             };
             self.turn(&mut events, &mut again, timeout)?;
-            if self.ending {
-                self.bury();
-            }
+            self.bury();
         }
         self.finish(&mut events, &mut again)?;
         let windows = self.bench.handler.settled_windows();
@@ -104,7 +105,7 @@ impl<'a, H: Handler> Worker<'a, H> {
         std::mem::swap(&mut self.again, again);
         for event in events.iter() {
             match event.token() {
-                WAKE => self.adopt()?,
+                WAKE => self.adopt(),
                 DATAGRAMS => self.receive_datagrams(),
                 token => {
                     if event.is_read_closed()
@@ -125,22 +126,28 @@ impl<'a, H: Handler> Worker<'a, H> {
         Ok(())
     }
 
+    /// A connection's turn, and another one later if there is more.
+    #[inline]
+    fn serve(&mut self, token: Token) {
+        if self.serve_once(token) == Turn::Again {
+            self.again.push(token);
+        }
+    }
+
     /// A connection's turn. A token may outlive its connection: then nobody is there, or somebody who has
     /// nothing to read yet.
     #[inline]
-    fn serve(&mut self, token: Token) {
+    fn serve_once(&mut self, token: Token) -> Turn {
         let Some(connection) = self.connections.get_mut(token.0) else {
-            return;
+            return Turn::Over;
         };
         let turn = connection.turn(&mut self.bench);
-        match turn {
-            Turn::Rest => {}
-            Turn::Again => self.again.push(token),
-            Turn::Over => self.drop_connection(token.0),
-        }
-        if turn != Turn::Over && self.connections[token.0].ending_since().is_some() {
+        if turn == Turn::Over {
+            self.drop_connection(token.0);
+        } else if connection.ending_since().is_some() {
             self.ending = true;
         }
+        turn
     }
 
     fn receive_datagrams(&mut self) {
@@ -152,20 +159,24 @@ impl<'a, H: Handler> Worker<'a, H> {
     }
 
     /// Takes over the connections that were accepted for this worker.
-    fn adopt(&mut self) -> io::Result<()> {
+    fn adopt(&mut self) {
         while let Ok(Accepted { stream, protocol }) = self.post.inbox.try_recv() {
             self.bench.counts.connections += 1;
             let entry = self.connections.vacant_entry();
             let token = Token(entry.key());
             let connection = entry.insert(Connection::new(stream, protocol));
             // If there are bytes already, registering gives an event for them.
-            self.post.poll.registry().register(
+            let registered = self.post.poll.registry().register(
                 &mut connection.stream,
                 token,
                 Interest::READABLE | Interest::WRITABLE,
-            )?;
+            );
+            if registered.is_err() {
+                // The kernel's limit of watched files (`fs.epoll.max_user_watches`).
+                self.bench.counts.lost += 1;
+                self.drop_connection(token.0);
+            }
         }
-        Ok(())
     }
 
     /// Closing the socket takes it out of epoll.
@@ -175,9 +186,17 @@ impl<'a, H: Handler> Worker<'a, H> {
     }
 
     /// Drops those whose time to read their last answers is over.
-    #[cold]
+    #[inline]
     fn bury(&mut self) {
+        if self.ending && self.looked.elapsed() >= LINGER_CHECK {
+            self.bury_now();
+        }
+    }
+
+    #[cold]
+    fn bury_now(&mut self) {
         let now = Instant::now();
+        self.looked = now;
         self.ending = false;
         let mut over = Vec::new();
         for (key, connection) in &self.connections {
@@ -194,14 +213,13 @@ impl<'a, H: Handler> Worker<'a, H> {
 
     /// The end: what has arrived is answered, what is answered is sent, and clients have a moment to read it.
     fn finish(&mut self, events: &mut Events, again: &mut Vec<Token>) -> io::Result<()> {
-        self.adopt()?;
+        self.adopt();
         self.receive_datagrams();
         self.post.datagrams = None;
         for key in self.keys() {
             // What arrived while the socket was drained does not keep the server from ending.
             for _ in 0..16 {
-                self.serve(Token(key));
-                if self.again.pop().is_none() {
+                if self.serve_once(Token(key)) != Turn::Again {
                     break;
                 }
             }
@@ -212,7 +230,7 @@ impl<'a, H: Handler> Worker<'a, H> {
         }
         while !self.connections.is_empty() {
             let timeout = if self.again.is_empty() {
-                Duration::from_millis(10)
+                LINGER_CHECK
             } else {
                 Duration::ZERO
             };

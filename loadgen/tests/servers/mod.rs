@@ -1,5 +1,7 @@
 //! Servers of the order protocol that behave, and misbehave, on purpose.
 
+#![allow(dead_code)] // each file of tests uses some of it
+
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
@@ -154,7 +156,7 @@ fn accept(listener: &TcpListener, behaviour: Behaviour, shared: &Arc<Shared>) {
 }
 
 /// The ids of whole orders at the front of `bytes`, and how many bytes they are.
-fn ids(bytes: &[u8]) -> (Vec<u64>, usize) {
+pub fn ids(bytes: &[u8]) -> (Vec<u64>, usize) {
     let (mut found, mut at) = (Vec::new(), 0);
     while let Some(head) = bytes.get(at..at + 16) {
         let length = usize::from(u16::from_le_bytes([head[0], head[1]]));

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use super::RecordingError;
 
 /// A file that only grows by whole lines.
-#[derive(Debug)]
 pub(super) struct Appender {
     pub(super) path: PathBuf,
     file: File,
@@ -31,22 +30,6 @@ impl Appender {
             path,
             file,
             whole: 0,
-            torn: false,
-        })
-    }
-
-    /// Opens the file behind its last line, or creates it. Nobody else may be writing to it.
-    pub(super) fn open(path: PathBuf) -> Result<Appender, RecordingError> {
-        let open = || {
-            let file = OpenOptions::new().append(true).create(true).open(&path)?;
-            let whole = file.metadata()?.len();
-            Ok((file, whole))
-        };
-        let (file, whole) = open().map_err(RecordingError::io("open", &path))?;
-        Ok(Appender {
-            path,
-            file,
-            whole,
             torn: false,
         })
     }

@@ -33,7 +33,6 @@
 
 mod appender;
 mod beside;
-mod beside_writer;
 mod error;
 mod hlog;
 mod lines;
@@ -51,7 +50,6 @@ mod whole_file;
 mod writer;
 
 pub use beside::{Listed, Marks, Resources};
-pub use beside_writer::BesideWriter;
 pub use error::RecordingError;
 pub use hlog::{Interval, merged};
 pub(crate) use hlog::{add, empty};

@@ -181,7 +181,7 @@ fn opened<'f>(
 }
 
 /// Appends one JSON object a line, all in one write. None is a no-op.
-pub(super) fn append_lines<T: Serialize>(
+fn append_lines<T: Serialize>(
     file: &mut Appender,
     lines: &mut Vec<u8>,
     items: &[T],

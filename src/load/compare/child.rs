@@ -75,8 +75,25 @@ fn load_run(
     if recorded(status) {
         return Ok(());
     }
-    let said: Vec<String> = said.into_iter().collect();
-    bail!("its process ended with {status}: {}", said.join("\n  "))
+    bail!("{}", reason(status, &said))
+}
+
+/// What a failed run says of itself: from its error on, else its last lines.
+fn reason(status: ExitStatus, said: &VecDeque<String>) -> String {
+    const ERROR: &str = "error: ";
+    let error = said.iter().position(|line| line.starts_with(ERROR));
+    let lines: Vec<&str> = said
+        .iter()
+        .skip(error.unwrap_or(0))
+        .map(|line| line.strip_prefix(ERROR).unwrap_or(line))
+        .collect();
+    if lines.is_empty() {
+        return format!("its process ended with {status}, and said nothing");
+    }
+    match error {
+        Some(_) => lines.join("\n  "),
+        None => format!("its process ended with {status}: {}", lines.join("\n  ")),
+    }
 }
 
 fn recorded(status: ExitStatus) -> bool {
@@ -128,7 +145,7 @@ fn listen(child: &mut Child, turn: &Turn, progress: &Progress) -> VecDeque<Strin
             Ok(0) | Err(_) => return last,
             Ok(_) => {}
         }
-        let line = tailcut_report::printable_name(String::from_utf8_lossy(&line).trim_end());
+        let line = tailcut_report::printable_text(String::from_utf8_lossy(&line).trim_end());
         progress.says(turn, &line);
         if last.len() == TOLD_LINES {
             last.pop_front();

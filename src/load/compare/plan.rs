@@ -168,16 +168,21 @@ impl SidePlan {
             let words = shlex::split(flags).with_context(|| {
                 format!("'{flags}' cannot be split into flags: a quote or a backslash has no end")
             })?;
-            let parsed = SideFlags::try_parse_from(words)
-                .map_err(|error| anyhow::anyhow!("{}", error.to_string().trim_end()))?;
+            let parsed = SideFlags::try_parse_from(words).map_err(|error| {
+                // Without the usage of a command line that nobody sees.
+                let text = error.to_string();
+                let text = text.split("\n\nUsage").next().unwrap_or_default();
+                let text = text.strip_prefix("error: ").unwrap_or(text);
+                anyhow::anyhow!("in '{flags}': {}", text.replace("\n\n  tip: ", "; "))
+            })?;
             settings = parsed.scenario.settings().over(settings);
         }
         let scenario = settings.resolve()?;
-        scenario.check()?;
         ensure!(
             scenario.shard.is_none() && scenario.start_at_unix_ns.is_none(),
             "a comparison makes whole runs, one after the other: --shard and --start-at have no place in it"
         );
+        scenario.check()?;
         let server = start
             .map(|command| ServerPlan::of(command, &scenario))
             .transpose()?;
@@ -228,8 +233,8 @@ fn check_alike(a: &Scenario, b: &Scenario) -> Result<()> {
             .to_owned(),
     };
     let pacing = |scenario: &Scenario| match &scenario.pacing {
-        Pacing::Closed => "closed".to_owned(),
-        Pacing::Open { rate, .. } => format!("{}", rate),
+        Pacing::Closed => "a closed loop".to_owned(),
+        Pacing::Open { rate, .. } => format!("{rate}/s"),
     };
     let mut differences = Vec::new();
     let mut differ = |what: &str, of_a: String, of_b: String| {

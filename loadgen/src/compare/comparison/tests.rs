@@ -154,7 +154,7 @@ fn a_side_that_missed_its_schedule_is_never_called_faster_but_may_be_called_slow
 fn a_side_that_fails_quickly_is_not_called_faster() {
     let (slow, mut fast) = (side("heap", &SLOW), side("pool", &FAST));
     with(&mut fast, |result| {
-        result.errors.insert("status 503".to_owned(), 900);
+        result.failed = 900;
     });
     let comparison = compared(&slow, &fast);
     assert_eq!(comparison.verdict.outcome, Outcome::Undecided);
@@ -166,7 +166,7 @@ fn a_side_that_fails_quickly_is_not_called_faster() {
     // As many on both sides are no reason.
     let mut slow = slow;
     with(&mut slow, |result| {
-        result.errors.insert("status 503".to_owned(), 900);
+        result.failed = 900;
     });
     let comparison = compared(&slow, &fast);
     assert_eq!(comparison.verdict.outcome, Outcome::Better);
