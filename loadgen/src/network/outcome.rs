@@ -43,7 +43,11 @@ pub(super) fn meta_before(before: &Before<'_>) -> Meta {
     } = *before;
     let labels = labels.clone();
     let (rate, arrivals) = match &scenario.pacing {
-        Pacing::Open { rate, arrivals } => (rate.as_f64(), name_of(arrivals)),
+        Pacing::Open { rate, arrivals } => {
+            // Of a load by several machines, this one's part.
+            let of = scenario.shard.map_or(1, |shard| shard.of);
+            (rate.as_f64() / f64::from(of), name_of(arrivals))
+        }
         Pacing::Closed => (0.0, "closed"),
     };
     Meta {

@@ -38,7 +38,7 @@ pub(crate) const MEASURES: &[Measure] = &[
     Measure {
         group: "Load",
         label: "Failed",
-        help: "Requests that failed or were given up, of those due; the kinds stand below",
+        help: "Requests that failed or were never answered, of those due; the kinds stand below",
         cell: |variant, _| match load(variant) {
             Some(load) if load.offered > 0 => part(load.failed, load.offered),
             _ => Cell::missing(),

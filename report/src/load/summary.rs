@@ -25,9 +25,9 @@ pub struct LoadSummary {
     pub closed_loop: bool,
     /// Requests that were due, over all runs.
     pub offered: u64,
-    /// Requests that failed, over all runs.
+    /// Requests that did not succeed, each counted once, over all runs: failed, or never answered.
     pub failed: u64,
-    /// The same by kind.
+    /// Those of a known kind. A request that was never answered may be among several kinds, or none.
     pub errors: BTreeMap<String, u64>,
     /// Requests that could not even be sent, over all runs.
     pub unsent: u64,
@@ -156,7 +156,11 @@ impl LoadSummary {
                 .unwrap_or_default(),
             closed_loop: runs.iter().any(|run| run.meta.load.closed_loop),
             offered: total(results().map(|result| result.offered)),
-            failed: total(errors.values().copied()),
+            failed: total(results().map(|result| match result.failed {
+                // Written by what did not count them by themselves.
+                0 => total(result.errors.values().copied()),
+                failed => failed,
+            })),
             errors: bounded(errors),
             unsent: total(results().map(|result| result.unsent)),
             reconnects: total(results().map(|result| result.reconnects)),

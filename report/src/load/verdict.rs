@@ -183,11 +183,14 @@ fn notes(variants: &[Variant]) -> Vec<String> {
                 .take(3)
                 .map(|(kind, count)| format!("{} {kind}", format::count(*count as f64)))
                 .collect();
+            let kinds = match kinds.is_empty() {
+                true => String::new(),
+                false => format!(" ({})", kinds.join(", ")),
+            };
             notes.push(format!(
-                "{name}{} of {} requests failed ({}); those that fail quickly flatter the percentiles.",
+                "{name}{} of {} requests failed{kinds}; those that fail quickly flatter the percentiles.",
                 format::count(load.failed as f64),
                 format::count(load.offered as f64),
-                kinds.join(", "),
             ));
         }
         if load.unsent > 0 {

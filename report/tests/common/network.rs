@@ -130,6 +130,7 @@ pub fn load(name: &str, sequence: u32, seconds: u64, frozen: Option<u64>) -> Rec
             ..Stalls::default()
         },
         errors: BTreeMap::from([("timeout".to_owned(), 2), ("reset".to_owned(), 1)]),
+        failed: 3,
         reconnects: 1,
         generator: Some(Generator {
             busy: 0.31,
