@@ -34,6 +34,13 @@ pub enum Command {
     /// One run of the demo, in a process of its own; told what to do on standard input.
     #[command(hide = true)]
     RunVariant,
+    /// Burns CPU, takes memory, or thaws what was frozen: a fault on purpose, in a process of its own.
+    #[command(hide = true)]
+    RunFault {
+        /// What to do.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        deed: Vec<String>,
+    },
     /// Becomes the program that is to be traced, as soon as the tracer says so.
     #[command(hide = true)]
     RunTraced {

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         #[cfg(target_os = "linux")]
         cli::Command::Doctor(arguments) => doctor::run(&arguments),
         cli::Command::RunVariant => demo::run_variant(),
+        cli::Command::RunFault { deed } => Ok(tailcut_loadgen::scenario::fault::run_helper(&deed)),
         cli::Command::RunTraced {
             descriptor,
             program,

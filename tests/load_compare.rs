@@ -150,7 +150,7 @@ fn what_cannot_be_compared_ends_with_2_and_says_why() {
     let dir = tempfile::tempdir().unwrap();
     record(dir.path(), "heap", &SLOW, |_| {});
     record(dir.path(), "faster", &FAST, |meta| {
-        meta.load.rate_target = 10_000.0
+        meta.load.rate_target = 10_000.0;
     });
     record(dir.path(), "cut", &FAST, |meta| {
         meta.state = State::Partial;
@@ -170,6 +170,7 @@ fn what_cannot_be_compared_ends_with_2_and_says_why() {
             "two folders or two scenarios",
         ),
         (vec!["--recordings", "heap"], "those of B as well"),
+        (vec!["heap", "--", "faster"], "go with --recordings"),
         (vec!["missing.toml"], "missing.toml"),
         (vec![], "no target"),
         (

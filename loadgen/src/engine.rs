@@ -43,6 +43,7 @@ use crate::error::LoadError;
 use crate::order::generate::Corpus;
 use crate::plan::{Form, RunPlan};
 use crate::scenario::Arrivals;
+use crate::scenario::beside::Beside;
 use crate::schedule::Schedule;
 use crate::schedule::constant::Constant;
 use crate::services;
@@ -68,6 +69,19 @@ pub fn run(
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
 ) -> Result<RunOutcome, LoadError> {
+    run_beside(plan, stop, on_second, &Beside::nothing())
+}
+
+/// As [`run`], with faults and samples that go on beside the load.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_beside(
+    plan: &RunPlan,
+    stop: &AtomicBool,
+    on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
+) -> Result<RunOutcome, LoadError> {
     let _alone = only_run();
     plan.check()?;
     let source = Source::detect();
@@ -80,8 +94,8 @@ pub fn run(
         },
     };
     match source {
-        Source::Tsc(clock) => run_with(plan, stop, on_second, &clock, facts),
-        Source::Monotonic(clock, _) => run_with(plan, stop, on_second, &clock, facts),
+        Source::Tsc(clock) => run_with(plan, stop, on_second, beside, &clock, facts),
+        Source::Monotonic(clock, _) => run_with(plan, stop, on_second, beside, &clock, facts),
     }
 }
 
@@ -89,6 +103,7 @@ fn run_with<C: Clock>(
     plan: &RunPlan,
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
     clock: &C,
     facts: ClockFacts,
 ) -> Result<RunOutcome, LoadError> {
@@ -98,6 +113,7 @@ fn run_with<C: Clock>(
         plan,
         stop,
         on_second,
+        beside,
         clock,
         facts,
         placement,

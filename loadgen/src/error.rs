@@ -2,8 +2,11 @@
 
 use crate::clock::Nanos;
 use crate::network::NetworkError;
+use crate::proxy::ProxyError;
 use crate::quantity::Bytes;
+use crate::resources::ResourceError;
 use crate::scenario::ScenarioError;
+use crate::scenario::fault::FaultError;
 use tailcut_report::recording::RecordingError;
 
 /// Why there was no run, or none that could be completed. Found before a run starts wherever it
@@ -89,6 +92,15 @@ pub enum LoadError {
     /// A scenario that cannot be run as it is.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
+    /// A fault on purpose that cannot be done.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
+    /// The target cannot be watched.
+    #[error(transparent)]
+    Resource(#[from] ResourceError),
+    /// The proxy that delays the target could not be started.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The recording could not be made or ended.
     #[error(transparent)]
     Recording(#[from] RecordingError),

@@ -33,6 +33,7 @@ mod error;
 pub mod host;
 pub mod measured;
 mod memory;
+pub mod merge;
 pub mod network;
 pub mod order;
 mod plan;

@@ -29,5 +29,6 @@ mod warming;
 mod watch;
 mod worker;
 
-pub use conduct::run;
+pub(crate) use address::resolve;
+pub use conduct::{run, run_beside};
 pub use error::NetworkError;

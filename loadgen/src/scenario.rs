@@ -5,6 +5,7 @@
 //! against a server, by [`crate::network`]. Searches, sweeps and comparisons are made of scenarios.
 
 pub mod arrivals;
+pub mod beside;
 mod check;
 pub mod fault;
 pub mod file;

@@ -101,7 +101,7 @@ pub struct CompareArguments {
     #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["sides", "out", "a", "b", "start_a", "start_b"])]
     pub recordings: Vec<PathBuf>,
     /// Recordings of B, with --recordings.
-    #[arg(last = true, value_name = "DIR_B", requires = "recordings")]
+    #[arg(last = true, value_name = "DIR_B")]
     pub recordings_b: Vec<PathBuf>,
     #[command(flatten, next_help_heading = "Scenario, of both sides")]
     pub scenario: ScenarioArguments,
@@ -136,6 +136,10 @@ fn recordings(arguments: &CompareArguments) -> Result<Option<[Vec<PathBuf>; 2]>>
             all(&arguments.recordings_b)?,
         ]));
     }
+    ensure!(
+        arguments.recordings_b.is_empty(),
+        "what follows `--` are recordings of B, and go with --recordings"
+    );
     match arguments.sides.as_slice() {
         [a, b] if a.is_dir() && b.is_dir() => Ok(Some([recordings_in(a)?, recordings_in(b)?])),
         [one] if one.is_dir() => bail!(

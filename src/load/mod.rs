@@ -7,6 +7,7 @@ mod compare;
 mod ending;
 mod json;
 mod live;
+mod merge;
 mod run;
 mod scenario;
 mod search;
@@ -56,17 +57,24 @@ enum LoadCommand {
     Sweep(Box<sweep::SweepArguments>),
     /// Compares two sides: runs of both, interleaved, and what they show.
     Compare(Box<compare::CompareArguments>),
+    /// Makes one recording of those of all shards of a load.
+    Merge(merge::MergeArguments),
     /// Serves the order service over the network, as a target to load, until it is stopped.
     Serve(serve::ServeArguments),
 }
 
 /// Does it.
 pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
+    // Faults on purpose are done by this program again.
+    if let Ok(program) = std::env::current_exe() {
+        tailcut_loadgen::scenario::fault::register_helper(program);
+    }
     match &arguments.command {
         LoadCommand::Run(arguments) => run::run(arguments),
         LoadCommand::Search(arguments) => search::run(arguments),
         LoadCommand::Sweep(arguments) => sweep::run(arguments),
         LoadCommand::Compare(arguments) => compare::run(arguments),
+        LoadCommand::Merge(arguments) => merge::run(arguments),
         LoadCommand::Serve(arguments) => serve::run(arguments),
     }
 }

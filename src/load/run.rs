@@ -97,7 +97,9 @@ pub fn run(arguments: &RunArguments) -> Result<ExitCode> {
                 }
             }
             match error.downcast_ref::<LoadError>() {
-                Some(LoadError::Scenario(_)) => Ok(refused(&error)),
+                Some(LoadError::Scenario(_) | LoadError::Fault(_) | LoadError::Resource(_)) => {
+                    Ok(refused(&error))
+                }
                 _ => Err(error),
             }
         }

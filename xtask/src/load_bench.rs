@@ -39,6 +39,9 @@ pub fn run() -> Result<()> {
     bench.connections()
 }
 
+/// Something that measures a rate, if it is installed.
+type Measures<'m> = dyn Fn() -> Result<Option<f64>> + 'm;
+
 struct Bench {
     program: PathBuf,
     folder: TempDir,
@@ -144,7 +147,7 @@ impl Bench {
         let (mut own, mut wrk, mut oha) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..ROUNDS {
             // A B C, C B A, ...
-            let mut steps: [(&mut Vec<f64>, &dyn Fn() -> Result<Option<f64>>); 3] = [
+            let mut steps: [(&mut Vec<f64>, &Measures<'_>); 3] = [
                 (&mut own, &|| ours().map(Some)),
                 (&mut wrk, &|| wrk_rate(&url)),
                 (&mut oha, &|| oha_rate(&url)),

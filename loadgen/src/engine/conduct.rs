@@ -17,6 +17,7 @@ use crate::host;
 use crate::order::generate::Corpus;
 use crate::plan::{Form, RunPlan};
 use crate::scenario::WarmUp;
+use crate::scenario::beside::Beside;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub(crate) struct Run<'a, C> {
     pub(crate) plan: &'a RunPlan,
     pub(crate) stop: &'a AtomicBool,
     pub(crate) on_second: &'a mut dyn FnMut(&LiveSecond),
+    pub(crate) beside: &'a Beside,
     pub(crate) clock: &'a C,
     pub(crate) facts: ClockFacts,
     pub(crate) placement: Placement,
@@ -98,6 +100,7 @@ impl<C: Clock> Run<'_, C> {
             plan,
             stop,
             on_second,
+            beside,
             clock,
             facts,
             placement,
@@ -162,7 +165,8 @@ impl<C: Clock> Run<'_, C> {
             };
             let recorder = Recorder::new(links, writer, timeline, judge);
             let mut watch = Watch::new(plan, &stage, timeline, placement.workers.clone(), &threads);
-            let (recorder, halted) = attend(recorder, &mut watch, &handles, stop, on_second);
+            let (recorder, halted) =
+                attend(recorder, &mut watch, &handles, stop, on_second, beside);
             let ends: Vec<_> = handles.into_iter().map(ScopedJoinHandle::join).collect();
             Ok(outcome::Ended {
                 timeline: watch.timeline,
@@ -255,6 +259,7 @@ fn attend(
     handles: &[Handle<'_>],
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
 ) -> (Recorder, bool) {
     loop {
         // Asked before the drain: what a thread handed over before it ended is then drained.
@@ -269,10 +274,13 @@ fn attend(
             (watch.timeline, watch.warm_up) = (timeline, end);
             recorder.begin_recording(timeline, end);
         }
+        let known = watch.timeline.is_decided();
+        recorder.beside(&beside.turn(known.then_some(watch.timeline.record)));
         if let Some(second) = watch.second(&mut recorder) {
             on_second(&second);
         }
         if over {
+            recorder.beside(&beside.finish());
             recorder.close_all();
             return (recorder, watch.stage.halt.load(Ordering::Relaxed));
         }

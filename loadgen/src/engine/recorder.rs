@@ -5,6 +5,7 @@ use super::interval::{Interval, Span, Timeline, histogram};
 use super::tally::Exchange;
 use super::warmup::Judge;
 use crate::clock::Nanos;
+use crate::scenario::beside::Taken;
 use crate::scenario::warmup::WarmUpEnd;
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};
@@ -192,6 +193,12 @@ impl Recorder {
             detail: end.to_string(),
         };
         self.write(|writer| writer.marks(&[mark]));
+    }
+
+    /// Appends what went on beside the load.
+    pub(crate) fn beside(&mut self, taken: &Taken) {
+        self.write(|writer| writer.marks(&taken.marks));
+        self.write(|writer| writer.resources(&taken.resources));
     }
 
     fn take(&mut self, interval: &Interval) {

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 ///
 /// # Errors
 /// [`NetworkError::Resolve`] if there is none.
-pub(super) fn resolve(target: &NetworkTarget) -> Result<SocketAddr, NetworkError> {
+pub(crate) fn resolve(target: &NetworkTarget) -> Result<SocketAddr, NetworkError> {
     let refuse = |cause| NetworkError::Resolve {
         host: target.host.clone(),
         cause,

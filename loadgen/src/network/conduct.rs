@@ -25,6 +25,7 @@ use crate::engine::{ClockFacts, LiveSecond, RunOutcome};
 use crate::error::LoadError;
 use crate::host;
 use crate::plan::Labels;
+use crate::scenario::beside::Beside;
 use crate::scenario::{Scenario, ScenarioError, Shard, WarmUp};
 use std::path::Path;
 use std::sync::Mutex;
@@ -57,9 +58,26 @@ pub fn run(
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
 ) -> Result<RunOutcome, LoadError> {
+    let nothing = Beside::nothing();
+    run_beside(scenario, target, dir, labels, stop, on_second, &nothing)
+}
+
+/// As [`run`], with faults and samples that go on beside the load.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_beside(
+    scenario: &Scenario,
+    target: &NetworkTarget,
+    dir: &Path,
+    labels: &Labels,
+    stop: &AtomicBool,
+    on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
+) -> Result<RunOutcome, LoadError> {
     let _alone = only_run();
     check(scenario)?;
-    let address = address::resolve(target)?;
+    let address = beside.via().map_or_else(|| address::resolve(target), Ok)?;
     descriptors::ensure(scenario.connections)?;
     let placement = Placement::choose(scenario.workers)?;
     let crowded = address::is_local(address) && placement.others.is_empty();
@@ -84,6 +102,7 @@ pub fn run(
         labels,
         stop,
         on_second,
+        beside,
         placement,
         settings,
     };
@@ -134,6 +153,7 @@ struct Job<'a> {
     labels: &'a Labels,
     stop: &'a AtomicBool,
     on_second: &'a mut dyn FnMut(&LiveSecond),
+    beside: &'a Beside,
     placement: Placement,
     settings: Settings,
 }
@@ -172,6 +192,7 @@ impl Job<'_> {
             dir,
             stop,
             on_second,
+            beside,
             placement,
             settings,
             ..
@@ -252,6 +273,7 @@ impl Job<'_> {
                 &handles,
                 stop,
                 on_second,
+                beside,
             );
             meta.load.warmup_rule = warming.rule();
             let ends = handles.into_iter().map(ScopedJoinHandle::join).collect();
@@ -345,6 +367,7 @@ fn attend(
     handles: &[Handle<'_>],
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
 ) -> (Recorder, bool) {
     let (shared, timeline) = (watch.shared, watch.timeline);
     loop {
@@ -354,6 +377,7 @@ fn attend(
         if let Some(mark) = warming.decide(timeline, Nanos(monotonic_ns())) {
             recorder.mark(mark);
         }
+        recorder.beside(&beside.turn(timeline.record()));
         if stop.load(Ordering::Relaxed) || !writable {
             shared.halt();
         }
@@ -361,6 +385,7 @@ fn attend(
             on_second(&second);
         }
         if over {
+            recorder.beside(&beside.finish());
             return (recorder, shared.halted());
         }
         thread::sleep(LOOK_EVERY);

@@ -10,6 +10,7 @@ use super::timeline::{Shared, Timeline};
 use crate::clock::Nanos;
 use crate::engine::LivePercentiles;
 use crate::engine::interval::histogram;
+use crate::scenario::beside::Taken;
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::atomic::Ordering;
@@ -195,6 +196,12 @@ impl Recorder {
     /// Appends a mark.
     pub(super) fn mark(&mut self, mark: Mark) {
         self.write(|writer| writer.marks(&[mark]));
+    }
+
+    /// Appends what went on beside the load.
+    pub(super) fn beside(&mut self, taken: &Taken) {
+        self.write(|writer| writer.marks(&taken.marks));
+        self.write(|writer| writer.resources(&taken.resources));
     }
 
     /// Percentiles of what came in since the last call.

@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use super::beside::Beside;
 use super::{Pacing, RequestOptions, Scenario, ScenarioError, TlsOptions};
 use crate::engine::{self, LiveSecond, RunOutcome};
 use crate::error::LoadError;
@@ -28,9 +29,10 @@ pub fn run(
     labels: &Labels,
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
 ) -> Result<RunOutcome, LoadError> {
     let plan = plan(scenario, service, form, window, dir, labels)?;
-    engine::run(&plan, stop, on_second)
+    engine::run_beside(&plan, stop, on_second, beside)
 }
 
 /// The same, as the engine understands it.

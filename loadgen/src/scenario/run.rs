@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicBool;
 use hdrhistogram::Histogram;
 use tailcut_report::recording::{Meta, RecordingError, State, rewrite_meta};
 
-use super::{SCENARIO_FILE, Scenario, Target, in_process};
+use super::beside::{Beside, Server};
+use super::{SCENARIO_FILE, Scenario, Target, Watched, in_process};
 use crate::engine::{LiveSecond, RunOutcome};
 use crate::error::LoadError;
-use crate::network;
+use crate::network::{self, target::Transport};
 use crate::plan::Labels;
+use crate::resources::{Listening, TargetUse, explain};
 
 /// Runs `scenario` and leaves its recording in `dir`, which must not hold anything yet.
 ///
@@ -37,19 +39,38 @@ pub fn run(
         variant: scenario.name.clone(),
         ..labels.clone()
     };
-    // Whatever goes on beside the load (faults, sampling of the target) begins here, and ends before the judgement.
+    let beside = Beside::start(scenario, server(scenario)?)?;
     let mut outcome = match &scenario.target {
         Target::InProcess {
             service,
             form,
             window,
         } => in_process::run(
-            scenario, *service, *form, *window, dir, &labels, stop, on_second,
+            scenario, *service, *form, *window, dir, &labels, stop, on_second, &beside,
         ),
-        Target::Network(target) => network::run(scenario, target, dir, &labels, stop, on_second),
+        Target::Network(target) => {
+            network::run_beside(scenario, target, dir, &labels, stop, on_second, &beside)
+        }
     }?;
-    conclude(scenario, &text, &mut outcome)?;
+    conclude(scenario, &text, beside.target_use().as_ref(), &mut outcome)?;
     Ok(outcome)
+}
+
+/// The server of a scenario, if it has one and anything is to be done to it or seen of it.
+fn server(scenario: &Scenario) -> Result<Option<Server>, LoadError> {
+    let Target::Network(target) = &scenario.target else {
+        return Ok(None);
+    };
+    if scenario.faults.is_empty() && scenario.watched != Watched::Listener {
+        return Ok(None);
+    }
+    Ok(Some(Server {
+        address: network::resolve(target)?,
+        listening: match target.transport {
+            Transport::Udp => Listening::Udp,
+            _ => Listening::Tcp,
+        },
+    }))
 }
 
 /// Fills in what came of the scenario's objectives: `meta.load.slo`, `meta.result.objectives`.
@@ -62,16 +83,23 @@ pub fn judge(scenario: &Scenario, meta: &mut Meta, response: &Histogram<u64>) {
     }
 }
 
-/// Judges the run, and completes its recording.
+/// Judges the run, adds to the generator's verdict what is known of the target, and completes the recording.
 ///
 /// A recording that is partial already says why: that the rest of it could not be written is then no news.
 fn conclude(
     scenario: &Scenario,
     text: &str,
+    target: Option<&TargetUse>,
     outcome: &mut RunOutcome,
 ) -> Result<(), RecordingError> {
     let before = outcome.meta.clone();
     judge(scenario, &mut outcome.meta, &outcome.response);
+    let result = outcome.meta.result.as_mut();
+    if let (Some(generator), Some(target)) =
+        (result.and_then(|result| result.generator.as_mut()), target)
+    {
+        explain(generator, target);
+    }
     let judged = if outcome.meta == before {
         Ok(())
     } else {
@@ -141,7 +169,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let scenario = scenario();
         let mut outcome = ended(dir.path().join("run"), State::Complete);
-        conclude(&scenario, &scenario.to_toml().unwrap(), &mut outcome).unwrap();
+        conclude(&scenario, &scenario.to_toml().unwrap(), None, &mut outcome).unwrap();
 
         let read = Recording::read(&outcome.dir).unwrap();
         assert_eq!(read.meta.load.slo.as_deref(), Some("p50<1ms,errors<1%"));
@@ -174,7 +202,7 @@ mod tests {
         let gone = |state, name: &str| {
             let mut outcome = ended(dir.path().join(name), state);
             std::fs::remove_dir_all(&outcome.dir).unwrap();
-            conclude(&scenario(), "", &mut outcome)
+            conclude(&scenario(), "", None, &mut outcome)
         };
         assert!(gone(State::Complete, "a").is_err());
         assert!(gone(State::Partial, "b").is_ok());

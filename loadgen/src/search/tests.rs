@@ -49,9 +49,9 @@ impl Simulated {
         for _ in 0..100 {
             let middle = (low + high) / 2.0;
             if self.p999(middle) < self.limit_ns {
-                low = middle
+                low = middle;
             } else {
-                high = middle
+                high = middle;
             }
         }
         low

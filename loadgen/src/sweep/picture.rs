@@ -9,6 +9,8 @@ const SIZE: (u32, u32) = (960, 560);
 const BLUE_LINE: RGBColor = RGBColor(0, 114, 178);
 const RED_LINE: RGBColor = RGBColor(213, 94, 0);
 
+/// A line's name, what it shows, and its colour.
+type Line = (&'static str, fn(&Point) -> u64, RGBColor);
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Draws P99.9 over the parameters; points on the Pareto front are marked.
@@ -67,7 +69,7 @@ fn lines(
         .light_line_style(WHITE)
         .draw()
         .map_err(|error| error.to_string())?;
-    let series: [(&str, fn(&Point) -> u64, RGBColor); 2] = [
+    let series: [Line; 2] = [
         (
             "P99.9 (filled: Pareto front)",
             |point| point.p999_ns,

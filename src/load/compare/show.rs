@@ -91,9 +91,10 @@ fn whole_table(a: &SideSummary, b: &SideSummary, rows: &[Row]) -> Table {
     let mut table = empty();
     let percentiles = rows.iter().map(|row| row.percentile.clone());
     table.set_header(std::iter::once("all requests".to_owned()).chain(percentiles));
-    let sides: [(String, fn(&Row) -> &Figures); 2] =
-        [(title_a, |row| &row.a), (title_b, |row| &row.b)];
-    for (title, of) in sides {
+    type Of = fn(&Row) -> &Figures;
+    let of_a: Of = |row| &row.a;
+    let of_b: Of = |row| &row.b;
+    for (title, of) in [(title_a, of_a), (title_b, of_b)] {
         let cells = rows
             .iter()
             .map(|row| format::nanos(of(row).all_requests_ns));

@@ -8,6 +8,7 @@ use crate::order::generate::Corpus;
 use crate::plan::{Form, RunPlan, Service};
 use crate::quantity::Rate;
 use crate::scenario::WarmUp;
+use crate::scenario::beside::Beside;
 use crate::schedule::constant::{Constant, ConstantLane};
 use crate::workload::{Noop, Verdict};
 use std::sync::MutexGuard;
@@ -94,6 +95,7 @@ fn fails_with(
         plan: &plan,
         stop: &AtomicBool::new(false),
         on_second: &mut |_| (),
+        beside: &Beside::nothing(),
         clock: &MonotonicClock,
         facts: ClockFacts {
             name: "clock_gettime",

@@ -139,6 +139,7 @@ struct Planned {
 
 fn prepare(faults: &[Fault], targets: &FaultTargets) -> Result<Vec<Planned>, FaultError> {
     let helper = targets.helper.clone().or_else(helper::program);
+    #[allow(clippy::type_complexity)] // named in the pattern below, and nowhere else
     let mut frozen: Option<(Arc<Vec<Process>>, Option<Arc<Helper>>)> = None;
     let mut plan = Vec::new();
     for fault in faults {
