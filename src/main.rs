@@ -20,7 +20,24 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+/// As a shell counts it: 128 and the number of SIGPIPE.
+const EXIT_NOBODY_READS: i32 = 141;
+
+/// Ends the program quietly when whoever read its standard output has gone (`| head`), which the standard
+/// library takes for a panic.
+fn end_when_nobody_reads() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>();
+        if message.is_some_and(|text| text.starts_with("failed printing to stdout: Broken pipe")) {
+            std::process::exit(EXIT_NOBODY_READS);
+        }
+        usual(panic);
+    }));
+}
+
 fn main() -> ExitCode {
+    end_when_nobody_reads();
     let result = match cli::Cli::parse().command {
         cli::Command::Demo(arguments) => demo::run(&arguments),
         cli::Command::Load(arguments) => load::run(&arguments),

@@ -214,3 +214,22 @@ fn a_target_that_nobody_serves_is_named_and_nothing_is_left_behind() {
     );
     assert!(is_empty(&dir));
 }
+
+#[test]
+fn a_reader_that_has_gone_is_no_panic() {
+    use std::os::unix::process::ExitStatusExt;
+    let (read, write) = std::io::pipe().unwrap();
+    drop(read);
+    let output = Command::new(env!("CARGO_BIN_EXE_tailcut"))
+        .args(["load", "run", "--print-scenario"])
+        .args(HTTP)
+        .stdout(write)
+        .output()
+        .unwrap();
+    assert_eq!(text(&output.stderr), "");
+    let status = output.status;
+    assert!(
+        status.code() == Some(141) || status.signal().is_some(),
+        "{status}"
+    );
+}

@@ -89,7 +89,7 @@ fn judge(variants: &[Variant], runs: &[RunDigest]) -> (Outcome, String) {
         let summary = &variant.summary;
         let sentence = format!(
             "{} did not keep up: {} of {} requests/s were answered in time in {} of {}, so its percentiles are lower bounds that grow with the run's duration.",
-            capital(variant.label()),
+            variant.label(),
             format::count(summary.rate_achieved),
             format::count(summary.rate_target),
             summary.missed_runs,
@@ -110,7 +110,7 @@ fn judge(variants: &[Variant], runs: &[RunDigest]) -> (Outcome, String) {
         return (Outcome::ObjectivesHeld, sentence);
     }
     let each: Vec<String> = variants.iter().map(figures).collect();
-    (Outcome::Measured, format!("{}.", capital(&each.join("; "))))
+    (Outcome::Measured, format!("{}.", each.join("; ")))
 }
 
 fn loads(variants: &[Variant]) -> impl Iterator<Item = (&Variant, &LoadSummary)> {
