@@ -42,7 +42,7 @@ fn the_command_in_it_is_one_that_the_program_takes() {
     .unwrap();
     let command = command
         .replace("\"$JOB_COMPLETION_INDEX/4\"", "3/4")
-        .replace("\"$START_AT\"", "2999-01-31T12:00:00Z")
+        .replace("\"$START_AT\"", "2199-01-31T12:00:00Z")
         .replace("/scenario/scenario.toml", &scenario.display().to_string());
     let words = command
         .split_whitespace()
@@ -58,5 +58,5 @@ fn the_command_in_it_is_one_that_the_program_takes() {
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(output.status.success(), "{error}");
-    assert!(out.contains("3/4") && out.contains("2999"), "{out}");
+    assert!(out.contains("3/4") && out.contains("2199"), "{out}");
 }

@@ -17,6 +17,7 @@ mod part;
 mod places;
 mod protocols;
 mod recorder;
+mod seat;
 pub mod session;
 mod source;
 mod tally;
@@ -25,6 +26,7 @@ mod timeline;
 pub mod tls;
 mod verdict;
 mod warming;
+mod watch;
 mod worker;
 
 pub(crate) use address::resolve;

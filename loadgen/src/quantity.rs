@@ -274,6 +274,10 @@ enum Scaled {
     BelowResolution,
 }
 
+/// Digits behind the point that are looked at one by one; further ones must be zero. No scale is above
+/// 10^15, so that the product stays below 2^128.
+const MOST_PLACES: u128 = 10_u128.pow(20);
+
 impl Kind {
     /// `number * scale`, exactly. `text` is what the user wrote, for the message.
     fn decimal(&self, text: &str, number: &str, scale: u128) -> Result<Scaled, QuantityError> {
@@ -304,18 +308,17 @@ impl Kind {
             }
         }
         let mut value = value.saturating_mul(scale);
-        let mut place = scale;
+        // The fraction is `numerator / denominator`: exact if the scale makes a whole number of it.
+        let (mut numerator, mut denominator) = (0_u128, 1_u128);
         let mut below = false;
         for byte in fraction.bytes() {
             match byte {
                 b'0'..=b'9' => {
                     digits += 1;
                     let digit = u128::from(byte - b'0');
-                    // A digit's worth, where the scale still divides by ten; beyond that only zeros
-                    // are exact.
-                    if place.is_multiple_of(10) {
-                        place /= 10;
-                        value = value.saturating_add(digit * place);
+                    if denominator < MOST_PLACES {
+                        numerator = numerator * 10 + digit;
+                        denominator *= 10;
                     } else {
                         below |= digit != 0;
                     }
@@ -324,6 +327,9 @@ impl Kind {
                 _ => return Err(self.not_a_number(text)),
             }
         }
+        let scaled = numerator * scale;
+        below |= !scaled.is_multiple_of(denominator);
+        value = value.saturating_add(scaled / denominator);
         match (digits, below) {
             (0, _) => Err(self.not_a_number(text)),
             (_, true) => Ok(Scaled::BelowResolution),

@@ -5,6 +5,7 @@ mod cargo;
 mod demo_check;
 mod ebpf;
 mod load_bench;
+mod load_check;
 mod machine_code;
 mod pool_checks;
 
@@ -64,6 +65,8 @@ enum Task {
     MachineCode,
     /// Runs a short demo and checks its JSON and its report (never its absolute times).
     CheckDemo,
+    /// Checks the load generator on real servers: a frozen nginx beside wrk, redis (both are needed).
+    CheckLoad,
     /// Builds the probe's eBPF programs from probe-ebpf/, and replaces the committed object.
     Ebpf {
         /// Only checks that the committed object is of these sources.
@@ -78,7 +81,7 @@ enum Task {
     },
     /// Formats (check only), lints and documents with warnings denied.
     Lint,
-    /// Lint, test, asan, valgrind and check-demo, in this order.
+    /// Lint, test, asan, valgrind, check-demo and check-load, in this order.
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
@@ -113,6 +116,7 @@ fn main() -> Result<()> {
         Task::Semver { baseline } => pool_checks::semver(&baseline),
         Task::MachineCode => machine_code::check(),
         Task::CheckDemo => demo_check::check(),
+        Task::CheckLoad => load_check::check(),
         Task::Ebpf {
             check,
             test_fresh,
@@ -133,7 +137,8 @@ fn main() -> Result<()> {
             test()?;
             pool_checks::address_sanitizer()?;
             pool_checks::valgrind()?;
-            demo_check::check()
+            demo_check::check()?;
+            load_check::check()
         }
         Task::Bench {
             what: Benchmark::Pool,

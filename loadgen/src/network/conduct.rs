@@ -9,30 +9,27 @@
 use super::outcome::{self, Ended};
 use super::protocols::{WithSessions, dispatch};
 use super::recorder::{Recorder, link};
+use super::seat::{Seat, lock, share};
 use super::session::MakeSession;
-use super::source::Source;
-use super::tally::{Exchange, Tally};
 use super::target::NetworkTarget;
 use super::timeline::{HaltOnPanic, Shared, Timeline};
 use super::tls::TlsClient;
 use super::warming::Warming;
-use super::worker::{Settings, Worker, WorkerEnd};
+use super::watch::Watch;
+use super::worker::{Settings, WorkerEnd};
 use super::{address, descriptors};
 use crate::clock::{self, Clock, Nanos, monotonic_ns};
 use crate::engine::interval::histogram;
-use crate::engine::machine::{UsageProbe, steal, thread_id};
-use crate::engine::placement::{Confinement, Placement, only_run, pin};
+use crate::engine::placement::{Confinement, Placement, only_run};
 use crate::engine::{ClockFacts, LiveSecond, RunOutcome};
 use crate::error::LoadError;
 use crate::host;
 use crate::plan::Labels;
 use crate::scenario::beside::Beside;
-use crate::scenario::{Pacing, Scenario, ScenarioError, Shard};
-use crate::schedule::Schedule;
-use hdrhistogram::Histogram;
+use crate::scenario::{Scenario, ScenarioError, Shard, WarmUp};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 use tailcut_report::recording::{ClockPair, Writer};
@@ -45,7 +42,8 @@ const RUN_UP: Nanos = Nanos(20_000_000);
 
 /// Loads a server as `scenario` says, and leaves the recording in `dir`.
 ///
-/// `target` is the scenario's, or stands for it (a proxy in front of it). All connections are made
+/// `target` is the scenario's, or stands for it (a proxy in front of it); the recording names the
+/// scenario's. All connections are made
 /// before the schedule begins. See [`crate::scenario::run`] for what else is common to all runs, and
 /// the module's head for how requests without an answer count.
 ///
@@ -295,19 +293,6 @@ impl Job<'_> {
     }
 }
 
-fn lock(before: &Mutex<Histogram<u64>>) -> std::sync::MutexGuard<'_, Histogram<u64>> {
-    before.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How many of `all` connections worker `index` of `workers` has.
-fn share(all: u32, index: usize, workers: usize) -> u32 {
-    let (index, workers) = (
-        u32::try_from(index).unwrap_or(u32::MAX),
-        u32::try_from(workers).unwrap_or(u32::MAX).max(1),
-    );
-    all / workers + u32::from(index < all % workers)
-}
-
 /// When request 0 is due, and the clocks' pairing moved (by less than a millisecond) so that recorded
 /// seconds start at whole milliseconds of the recording, which is the log's resolution.
 fn begin(scenario: &Scenario, pair: ClockPair) -> Result<(Nanos, ClockPair), ScenarioError> {
@@ -328,8 +313,8 @@ fn begin(scenario: &Scenario, pair: ClockPair) -> Result<(Nanos, ClockPair), Sce
         }
     };
     let warm_up = match scenario.warmup {
-        crate::scenario::WarmUp::Fixed(length) => length.0,
-        crate::scenario::WarmUp::Auto { .. } => 0,
+        WarmUp::Fixed(length) => length.0,
+        WarmUp::Auto { .. } => 0,
     };
     let into = (begin + warm_up - pair.monotonic_ns) % MILLISECOND;
     let back = (MILLISECOND - into) % MILLISECOND;
@@ -338,95 +323,6 @@ fn begin(scenario: &Scenario, pair: ClockPair) -> Result<(Nanos, ClockPair), Sce
         unix_ns: pair.unix_ns - back,
     };
     Ok((Nanos(begin), pair))
-}
-
-/// One worker's place in the run.
-struct Seat<'a> {
-    index: usize,
-    cpu: u32,
-    scenario: &'a Scenario,
-    shared: &'a Shared,
-    before: &'a Mutex<Histogram<u64>>,
-    settings: Settings,
-}
-
-impl Seat<'_> {
-    fn work<C: Clock, M: MakeSession>(
-        self,
-        clock: &C,
-        maker: &M,
-        exchange: Exchange,
-    ) -> Result<WorkerEnd, LoadError> {
-        let _halt = HaltOnPanic(self.shared);
-        let shared = self.shared;
-        let end = self.work_on(clock, maker, exchange);
-        if end.is_err() {
-            shared.halt();
-        }
-        end
-    }
-
-    fn work_on<C: Clock, M: MakeSession>(
-        self,
-        clock: &C,
-        maker: &M,
-        exchange: Exchange,
-    ) -> Result<WorkerEnd, LoadError> {
-        let Seat {
-            index,
-            cpu,
-            scenario,
-            shared,
-            before,
-            settings,
-        } = self;
-        if settings.spin {
-            pin(cpu)?;
-        }
-        let mut worker = Worker::new(clock, maker, shared, index, settings)?;
-        worker.connect()?;
-        let _ = lock(before).add(worker.connect_times());
-        shared.workers[index]
-            .ready
-            .store(thread_id(), Ordering::Release);
-        let Some(timeline) = wait_for_timeline(shared) else {
-            return Ok(WorkerEnd::default());
-        };
-        let source = source(scenario, timeline.begin, index);
-        let tally = Tally::new(exchange, timeline, &shared.workers[index]);
-        Ok(worker.run(timeline, source, tally)?)
-    }
-}
-
-fn wait_for_timeline(shared: &Shared) -> Option<&Timeline> {
-    loop {
-        if shared.halted() {
-            return None;
-        }
-        if let Some(timeline) = shared.timeline.get() {
-            return Some(timeline);
-        }
-        thread::sleep(Duration::from_micros(200));
-    }
-}
-
-/// The requests of worker `index`.
-fn source(scenario: &Scenario, begin: Nanos, index: usize) -> Source {
-    let shard = scenario.shard.unwrap_or(Shard { index: 0, of: 1 });
-    let index = u32::try_from(index).unwrap_or(u32::MAX);
-    let lane = shard.index * scenario.workers + index;
-    let lanes = shard.of * scenario.workers;
-    match &scenario.pacing {
-        Pacing::Open { rate, arrivals } => {
-            let schedule = Schedule::new(begin, *rate, arrivals, scenario.seed);
-            Source::Open(schedule.lane(lane, lanes))
-        }
-        Pacing::Closed => Source::Closed {
-            next: u64::from(lane),
-            stride: u64::from(lanes),
-            begin,
-        },
-    }
 }
 
 /// Waits until all connections stand. The threads' ids; nothing if the run is over before it began.
@@ -493,132 +389,5 @@ fn attend(
             return (recorder, shared.halted());
         }
         thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// Samples the run once a second.
-struct Watch<'a> {
-    shared: &'a Shared,
-    timeline: &'a Timeline,
-    /// Requests per second of this process; nothing in a closed loop.
-    rate: Option<f64>,
-    cpus: &'a [u32],
-    probes: Vec<UsageProbe>,
-    next: Nanos,
-    last: Sample,
-    /// Steal when the recording began.
-    steal_before: Option<Nanos>,
-}
-
-#[derive(Clone, Copy)]
-struct Sample {
-    at: Nanos,
-    completed: u64,
-    steal: Nanos,
-    run_queue_wait: Nanos,
-}
-
-impl<'a> Watch<'a> {
-    fn new(
-        scenario: &Scenario,
-        shared: &'a Shared,
-        timeline: &'a Timeline,
-        cpus: &'a [u32],
-        threads: &[u32],
-    ) -> Watch<'a> {
-        let rate = match scenario.pacing {
-            Pacing::Open { rate, .. } => {
-                Some(rate.as_f64() / f64::from(scenario.shard.map_or(1, |shard| shard.of)))
-            }
-            Pacing::Closed => None,
-        };
-        let probes = threads.iter().map(|&thread| UsageProbe::of(thread));
-        let mut watch = Watch {
-            shared,
-            timeline,
-            rate,
-            cpus,
-            probes: probes.collect(),
-            next: timeline.begin + Nanos::SECOND,
-            last: Sample {
-                at: timeline.begin,
-                completed: 0,
-                steal: Nanos(0),
-                run_queue_wait: Nanos(0),
-            },
-            steal_before: None,
-        };
-        watch.last = watch.sample(timeline.begin);
-        watch
-    }
-
-    fn sample(&self, at: Nanos) -> Sample {
-        let waits = self.probes.iter().map(UsageProbe::run_queue_wait);
-        Sample {
-            at,
-            completed: self.shared.sum(|worker| &worker.completed),
-            steal: steal(self.cpus),
-            run_queue_wait: waits.fold(Nanos(0), |sum, wait| sum + wait),
-        }
-    }
-
-    /// How the run stands, if a second has passed since this was last asked for.
-    fn second(&mut self, recorder: &mut Recorder) -> Option<LiveSecond> {
-        let now = Nanos(monotonic_ns());
-        let record = self.timeline.record();
-        if self.steal_before.is_none() && record.is_some_and(|record| now >= record) {
-            self.steal_before = Some(steal(self.cpus));
-        }
-        if now < self.next {
-            return None;
-        }
-        self.next = now + Nanos::SECOND;
-        let (before, sample) = (self.last, self.sample(now));
-        self.last = sample;
-        let elapsed = record.map_or(Nanos(0), |record| now.saturating_sub(record));
-        #[allow(clippy::cast_precision_loss)] // shown to a few digits
-        let completed = sample.completed.saturating_sub(before.completed) as f64;
-        let since_begin = now
-            .min(self.timeline.end())
-            .saturating_sub(self.timeline.begin);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        // neither NaN nor negative
-        let due = self.rate.map_or(sample.completed, |rate| {
-            (since_begin.as_secs_f64() * rate) as u64
-        });
-        Some(LiveSecond {
-            elapsed: elapsed.min(self.timeline.duration),
-            duration: self.timeline.duration,
-            warming_up: record.is_none_or(|record| now < record),
-            completed: sample.completed,
-            due,
-            rate: completed / now.saturating_sub(before.at).as_secs_f64().max(1e-9),
-            response: recorder.recent(),
-            failed: self.shared.sum(|worker| &worker.failed),
-            steal: sample.steal.saturating_sub(before.steal),
-            run_queue_wait: sample.run_queue_wait.saturating_sub(before.run_queue_wait),
-        })
-    }
-
-    /// Steal since the recording began.
-    fn stolen(&self) -> Nanos {
-        self.steal_before
-            .map_or(Nanos(0), |before| steal(self.cpus).saturating_sub(before))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_are_shared_out_evenly_and_none_is_lost() {
-        for (all, workers) in [(7, 3), (16, 4), (10_000, 7), (3, 3)] {
-            let shares: Vec<u32> = (0..workers)
-                .map(|index| share(all, index, workers))
-                .collect();
-            assert_eq!(shares.iter().sum::<u32>(), all);
-            assert!(shares.iter().max().unwrap() - shares.iter().min().unwrap() <= 1);
-        }
     }
 }

@@ -13,7 +13,7 @@ use crate::engine::{ClockFacts, RunOutcome};
 use crate::error::LoadError;
 use crate::host;
 use crate::plan::Labels;
-use crate::scenario::{Arrivals, Pacing, Scenario, WarmUp};
+use crate::scenario::{Arrivals, Pacing, Scenario, Target, WarmUp};
 use std::path::Path;
 use std::thread;
 use tailcut_report::recording::{ClockPair, Load, Meta, RunResult, SCHEMA, Stalls, State};
@@ -78,7 +78,10 @@ pub(super) fn meta_before(before: &Before<'_>) -> Meta {
             pacing: arrivals.to_owned(),
             clock_source: facts.name.to_owned(),
             clock_cost_ns: facts.cost_ns,
-            target: target.to_string(),
+            target: match &scenario.target {
+                Target::Network(named) => named.to_string(),
+                Target::InProcess { .. } => target.to_string(),
+            },
             connections: scenario.connections,
             pipeline: scenario.pipeline,
             timeout_ns: scenario.timeout.0,

@@ -257,3 +257,127 @@ fn write_second(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::monotonic_ns;
+    use crate::host;
+    use crate::network::flight::Request;
+    use crate::network::tally::Tally;
+    use crate::scenario::WarmUp;
+    use tailcut_report::recording::{Meta, RESPONSE, Recording, SCHEMA, State};
+
+    const SECONDS: u64 = 12;
+
+    fn request(number: u64, intended: Nanos) -> Request {
+        Request {
+            number,
+            intended,
+            sent: intended,
+            first_byte: Nanos(0),
+        }
+    }
+
+    /// A second's requests, of which one is answered only when ten more seconds have passed: more than
+    /// are ever open.
+    #[test]
+    fn an_answer_that_comes_seconds_later_is_recorded_in_the_second_it_was_due_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = host::clock_pair();
+        let begin = Nanos(monotonic_ns());
+        let length = Nanos(SECONDS * Nanos::SECOND.0);
+        let timeline = Timeline::new(begin, WarmUp::Fixed(Nanos(0)), length, length);
+        let shared = Shared::new(1);
+        let (link, exchange) = link();
+        let mut meta = Meta {
+            schema: SCHEMA,
+            clock,
+            ..Meta::default()
+        };
+        let out = dir.path().join("recording");
+        let writer = Writer::create(&out, &meta).unwrap();
+        let mut recorder = Recorder::new(vec![link], writer, histogram());
+        let mut tally = Tally::new(exchange, &timeline, &shared.workers[0]);
+
+        let slow = request(0, begin);
+        for second in 0..SECONDS {
+            for number in 0..10 {
+                let intended = Nanos(timeline.start_of(second).0 + number * 1_000_000);
+                tally.sent(intended, intended, Nanos(0), 1);
+                if (second, number) != (0, 0) {
+                    let request = request(second * 10 + number, intended);
+                    let end = intended + Nanos::from_millis(1);
+                    tally.answered(&request, end, timeline.end(), None);
+                }
+            }
+            if second == 10 {
+                let end = slow.intended + Nanos::from_millis(10_500);
+                tally.answered(&slow, end, timeline.end(), None);
+            }
+            tally.close_until(second + 1);
+            recorder.drain(&shared, &timeline, &mut |_| ());
+        }
+        assert_eq!(tally.finish(), 0);
+        recorder.drain(&shared, &timeline, &mut |_| ());
+        let (whole, writer, failure) = recorder.into_parts();
+        assert!(failure.is_none());
+        assert_eq!(whole.counts.completed, 10 * SECONDS);
+        meta.state = State::Complete;
+        writer.unwrap().finish(&meta).unwrap();
+
+        let recording = Recording::read(&out).unwrap();
+        let mut seconds = vec![0; usize::try_from(SECONDS).unwrap()];
+        for interval in recording.intervals {
+            if interval.series == RESPONSE {
+                // The log keeps starts to the millisecond.
+                let start = Nanos(interval.start_monotonic_ns + 1_000_000);
+                let second = usize::try_from(timeline.second_of(start)).unwrap();
+                seconds[second] += interval.histogram.len();
+                let slowest = interval.histogram.max();
+                assert!(
+                    second == 0 || slowest < 1_100_000,
+                    "second {second}: {slowest}"
+                );
+            }
+        }
+        assert_eq!(seconds, [10; SECONDS as usize]);
+    }
+
+    #[test]
+    fn a_second_is_complete_only_when_every_worker_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = host::clock_pair();
+        let begin = Nanos(monotonic_ns());
+        let auto = WarmUp::Auto {
+            at_most: Nanos::SECOND,
+        };
+        let timeline = Timeline::new(begin, auto, Nanos::SECOND, Nanos::SECOND);
+        let shared = Shared::new(2);
+        let (links, exchanges): (Vec<_>, Vec<_>) = (0..2).map(|_| link()).unzip();
+        let meta = Meta {
+            schema: SCHEMA,
+            clock,
+            ..Meta::default()
+        };
+        let writer = Writer::create(&dir.path().join("recording"), &meta).unwrap();
+        let mut recorder = Recorder::new(links, writer, histogram());
+        let mut complete = Vec::new();
+        for (worker, exchange) in exchanges.into_iter().enumerate() {
+            let mut tally = Tally::new(exchange, &timeline, &shared.workers[worker]);
+            tally.sent(begin, begin, Nanos(0), 1);
+            let end = begin + Nanos(5_000);
+            tally.answered(&request(0, begin), end, timeline.end(), None);
+            tally.close_until(1);
+            recorder.drain(&shared, &timeline, &mut |second| {
+                complete.push((
+                    worker,
+                    second.second,
+                    second.completed,
+                    second.response.len(),
+                ));
+            });
+        }
+        assert_eq!(complete, [(1, 0, 2, 2)]);
+    }
+}

@@ -2,8 +2,9 @@
 //!
 //! In this order:
 //! 1. **Late sends.** The 99.9th percentile of the generator's own lateness is over [`LATE`] and over a tenth
-//!    of that of response time, which it therefore distorts. If other threads or the hypervisor took
-//!    [`TAKEN`] or more of the workers' time, it was the **machine**, else the **generator**.
+//!    of that of response time, which it therefore distorts. If half of the sends were in time, and other
+//!    threads or the hypervisor took [`TAKEN`] or more of the workers' time, which is several times what it
+//!    takes to make a thousandth of the sends late, it was the **machine**, else the **generator**.
 //! 2. **Too slow.** The schedule was missed, [`WAITED`] of the requests had to wait because all places on
 //!    connections were taken, or it is a closed loop. If the workers had nothing to do for some of the
 //!    time, they only waited: it was the **target**. If they had something to do for [`SATURATED`] of it, it
@@ -16,7 +17,7 @@ use hdrhistogram::Histogram;
 use tailcut_report::recording::Generator;
 
 /// Share of the workers' time that others took from which on lateness is theirs.
-const TAKEN: f64 = 0.05;
+const TAKEN: f64 = 0.005;
 /// Share of time with something to do from which on a worker has no room left.
 const SATURATED: f64 = 0.95;
 /// Lateness that is worth a word.
@@ -58,7 +59,8 @@ pub(super) fn judge(evidence: &Evidence<'_>) -> Generator {
     let late = p999 > LATE && p999.0 > response.0 / 10;
     let missed = !evidence.schedule_kept && !evidence.closed_loop;
 
-    let (bottleneck, reason) = if late && taken >= TAKEN {
+    let mostly_in_time = lateness(0.5) <= LATE.0;
+    let (bottleneck, reason) = if late && mostly_in_time && taken >= TAKEN {
         (
             "machine",
             format!(
@@ -235,10 +237,15 @@ mod tests {
 
         let late = of(&[(500, 9_900), (300_000, 100)]);
         let quick = of(&[(400_000, 10_000)]);
-        let taken = verdict_on(&late, &quick, |evidence| {
-            evidence.taken = Nanos::from_millis(60);
-        });
-        assert_eq!(taken.bottleneck, "machine");
+        let taken = |lateness| {
+            verdict_on(lateness, &quick, |evidence| {
+                evidence.taken = Nanos::from_millis(60);
+            })
+        };
+        assert_eq!(taken(&late).bottleneck, "machine");
+        // What is late all the time is not late for what was taken now and then.
+        let always = of(&[(300_000, 10_000)]);
+        assert_eq!(taken(&always).bottleneck, "generator");
     }
 
     #[test]

@@ -31,8 +31,10 @@ fn all_orders_of_a_datagram_are_answered_in_one_datagram() {
         let client = client(&server);
         let datagram: Vec<u8> = (40..52).flat_map(|id| order(&corpus, id)).collect();
         client.send(&datagram).unwrap();
-        let expected: Vec<_> = (40..52).map(|id| (id, Fate::Accepted)).collect();
-        assert_eq!(answers(&client), expected);
+        // Which worker gets a datagram is the kernel's choice, and the same order again may exceed a limit.
+        let (ids, fates): (Vec<u64>, Vec<Fate>) = answers(&client).into_iter().unzip();
+        assert_eq!(ids, (40..52).collect::<Vec<_>>());
+        assert!(!fates.contains(&Fate::Malformed), "{fates:?}");
     }
     let counts = server.stop().counts;
     assert_eq!((counts.datagrams, counts.orders), (4, 48));

@@ -194,6 +194,7 @@ impl Link {
             }
         }
         self.pipe.exchange_output(out);
+        self.pipe.tidy();
         end
     }
 

@@ -12,6 +12,9 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// A buffer that has grown beyond this is not kept: there may be thousands of connections.
+const KEPT: usize = 4096;
+
 /// A handle of the two buffers: `h2` has one, the session the other.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pipe(Rc<RefCell<Buffers>>);
@@ -34,12 +37,7 @@ impl Pipe {
 
     /// Adds what was received. Afterwards the connection is to be polled.
     pub(super) fn feed(&self, input: &[u8]) {
-        let mut buffers = self.0.borrow_mut();
-        if buffers.read == buffers.input.len() {
-            buffers.input.clear();
-            buffers.read = 0;
-        }
-        buffers.input.extend_from_slice(input);
+        self.0.borrow_mut().input.extend_from_slice(input);
     }
 
     /// The peer has closed its side.
@@ -49,9 +47,22 @@ impl Pipe {
 
     /// Throws away what was not read: nobody will read it.
     pub(super) fn discard_input(&self) {
+        self.0.borrow_mut().read = usize::MAX;
+        self.tidy();
+    }
+
+    /// Makes room when all was read.
+    pub(super) fn tidy(&self) {
         let mut buffers = self.0.borrow_mut();
-        buffers.input.clear();
+        if buffers.read < buffers.input.len() {
+            return;
+        }
         buffers.read = 0;
+        if buffers.input.capacity() > KEPT {
+            buffers.input = Vec::new();
+        } else {
+            buffers.input.clear();
+        }
     }
 }
 
@@ -110,5 +121,28 @@ impl AsyncWrite for Pipe {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    #[test]
+    fn memory_for_a_large_read_is_given_back_when_all_was_taken() {
+        let mut pipe = Pipe::default();
+        pipe.feed(&[7; 100_000]);
+        let mut taken = [0; 60_000];
+        for left in [40_000, 0] {
+            let mut into = ReadBuf::new(&mut taken);
+            let polled =
+                Pin::new(&mut pipe).poll_read(&mut Context::from_waker(Waker::noop()), &mut into);
+            assert!(polled.is_ready());
+            pipe.tidy();
+            let buffers = pipe.0.borrow();
+            assert_eq!(buffers.input.len() - buffers.read, left);
+        }
+        assert!(pipe.0.borrow().input.capacity() <= KEPT);
     }
 }

@@ -76,6 +76,7 @@ impl Server {
             }
         }
         self.pipe.exchange_output(&mut out);
+        self.pipe.tidy();
         out
     }
 
