@@ -24,8 +24,7 @@ const GENERATOR_CPU: &str = "1";
 
 /// Builds, measures, prints a table.
 pub fn run() -> Result<()> {
-    let program =
-        cargo::build_executable(&["--release", "--package", "tailcut", "--bin", "tailcut"])?;
+    let program = cargo::build_executable(&["--package", "tailcut", "--bin", "tailcut"])?;
     let folder = tempfile::tempdir()?;
     let bench = Bench {
         program,

@@ -2,8 +2,9 @@
 //!
 //! The self-test that Gil Tene's wrk2 has in its README: the server stands still for 1.4 s within a run of
 //! 13 s. Of the requests that were due, one in a hundred then waited longer than 1.4 s - 1% of 13 s = 1.27 s, so
-//! that is P99. A closed loop, ours or wrk's, sends nothing meanwhile and sees next to nothing of it. Times
-//! are compared with this formula and with each other, never with what a machine ought to do.
+//! that is P99. A closed loop that records what it sees, like ours, sends nothing meanwhile and sees next to
+//! nothing of it; wrk, which corrects its figures afterwards, stands beside them. Times are compared with this
+//! formula and with each other, never with what a machine ought to do.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -22,8 +23,7 @@ const ATTEMPTS: u32 = 3;
 
 /// Runs all checks.
 pub fn check() -> Result<()> {
-    let program =
-        cargo::build_executable(&["--release", "--package", "tailcut", "--bin", "tailcut"])?;
+    let program = cargo::build_executable(&["--package", "tailcut", "--bin", "tailcut"])?;
     let check = Check {
         program,
         folder: tempfile::tempdir()?,
@@ -104,10 +104,10 @@ impl Check {
             "closed loop: P99 is {closed_p99} s, as if it had seen the freeze"
         );
         let wrk_p99 = wrk(&url, &process)?;
-        println!("wrk (closed loop) on the same server, frozen as long: P99 {wrk_p99:.6} s");
-        ensure!(
-            wrk_p99 < expected / 20.0,
-            "wrk: P99 is {wrk_p99} s, as if it had seen the freeze"
+        // No claim about it: since its version 4, wrk fills in what it reckons that it left out, from the mean
+        // time between its requests. Where that is near the truth, so is its P99.
+        println!(
+            "wrk on the same server, frozen as long: P99 {wrk_p99:.6} s (a closed loop that corrects itself afterwards)"
         );
         Ok(())
     }
