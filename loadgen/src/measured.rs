@@ -104,7 +104,7 @@ impl Measured {
 }
 
 /// CPUs that the watched process kept busy between its first and its last sample.
-#[allow(clippy::cast_precision_loss)]
+#[allow(clippy::cast_precision_loss)] // shown to two digits
 fn target_cpus(dir: &Path) -> Option<f64> {
     let reader = Reader::open(dir).ok()?;
     let mut samples = reader.resources();

@@ -51,7 +51,7 @@ fn lines(
     let (least, most) = times.fold((u64::MAX, 1), |(least, most), ns| {
         (least.min(ns), most.max(ns))
     });
-    #[allow(clippy::cast_precision_loss)]
+    #[allow(clippy::cast_precision_loss)] // a place in a picture
     let span = least.max(1) as f64 / 2.0..most as f64 * 2.0;
     let mut chart = ChartBuilder::on(area)
         .caption(title, ("sans-serif", 20))
@@ -78,7 +78,7 @@ fn lines(
         ("max", |point| point.max_ns, RED_LINE),
     ];
     for (name, of, colour) in series {
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(clippy::cast_precision_loss)] // a place in a picture
         let place = |point: &Point| (value(point), of(point).max(1) as f64);
         chart
             .draw_series(LineSeries::new(
@@ -161,7 +161,7 @@ fn squares(
         ) else {
             continue;
         };
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(clippy::cast_precision_loss)] // a place in a picture
         let share = ((point.p999_ns.max(1) as f64 / least as f64).ln()
             / (most as f64 / least as f64).ln().max(f64::MIN_POSITIVE))
         .clamp(0.0, 1.0);
