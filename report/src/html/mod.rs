@@ -1,6 +1,6 @@
 //! The page: one file that holds its style, its script, its chart library and its data.
 //!
-//! The structure is in `templates/report.html`, which escapes every text; this module says what
+//! The structure is in `templates/report.html` and its `sections/`, which escape every text; this module says what
 //! goes into it. Whatever a chart shows stands in a table too, made here and not by the script, so
 //! that the page serves readers without sight, without JavaScript or on paper. The charts' data
 //! are in [`data`].
