@@ -1,4 +1,4 @@
-// What a probe saw: pauses by series and second, and single ones over the slowest requests.
+// What a probe saw: pauses by series and second, and single ones over the heat map.
 const kinds = pauses?.kinds || [];
 const byKind = group(kinds, ["pause-p999", "pause-max"]);
 // There are eight colours; series beyond them are dashed.
@@ -11,7 +11,7 @@ const drawPauses = (css, name, field) => drawSeconds(css, name, {
   rows: kinds.map((_, index) => tracedTime.slots.map((slot) => (slot ? slot.run[field][index][slot.second] : null))),
 });
 
-// ---- single pauses, where and as long as they were, over the slowest requests ---------------------
+// ---- single pauses, where and as long as they were, over the heat map -------------------------------
 const SHAPES = ["●", "■", "▲", "◆", "▼", "✚", "★", "⬟"];
 const marks = (pauses?.over || []).flatMap(({ run, marks: list }) => list.map(([kind, second, length, thread, where]) => ({
   // A second's point stands in its middle.
@@ -22,8 +22,12 @@ const windows = (pauses?.over || []).flatMap(({ run, windows: list }) => list.ma
   return { from: start + from - 0.5, to: start + to - 0.5, series };
 }));
 const marked = [...new Set(marks.map(({ kind }) => kind))].sort((a, b) => a - b);
-const byMark = group(marked.map((kind) => ({ ...kinds[kind], shape: SHAPES[kind % SHAPES.length] })), ["marks"], () => charts.get("max")?.redraw());
-const seen = ({ kind }) => !byMark.hidden.has(marked.indexOf(kind));
+const byMark = group(marked.map((kind) => ({ ...kinds[kind], shape: SHAPES[kind % SHAPES.length] })), ["marks"], () => charts.get("heat")?.redraw());
+// Only this thread's, if any is chosen.
+let ofThread = null;
+const seen = ({ kind, thread }) => !byMark.hidden.has(marked.indexOf(kind)) && (ofThread === null || thread === ofThread);
+// The map's scale is of powers of ten; what lies beyond it stands at its edge.
+const heightOf = (u, length, canvas) => u.valToPos(Math.min(u.scales.y.max, Math.max(u.scales.y.min, Math.log10(length))), "y", canvas);
 const describe = ({ kind, length, thread, where }) =>
   `${kinds[kind].label} ${duration(length)}, thread ${thread}${where && ", " + where}`;
 const drawMarks = (css) => (u) => {
@@ -45,9 +49,11 @@ const drawMarks = (css) => (u) => {
   ctx.lineJoin = "round";
   // A rim of the page's colour keeps a mark apart from the line that it lies on.
   ctx.strokeStyle = css("page");
+  const [min, max] = windowOf("seconds");
   for (const mark of marks.filter(seen)) {
+    if (mark.x < min || mark.x > max) continue;
     const shape = SHAPES[mark.kind % SHAPES.length];
-    const at = [u.valToPos(mark.x, "x", true), u.valToPos(mark.length, "y", true)];
+    const at = [u.valToPos(mark.x, "x", true), heightOf(u, mark.length, true)];
     ctx.strokeText(shape, ...at);
     ctx.fillStyle = css(kinds[mark.kind].slot);
     ctx.fillText(shape, ...at);
@@ -58,13 +64,13 @@ const drawMarks = (css) => (u) => {
 const nearMark = (idx, u) => {
   const { left, top } = u.cursor;
   const window = windows.find(({ from, to }) => top > u.over.clientHeight - 9 && left >= u.valToPos(from, "x") - 2 && left <= u.valToPos(to, "x") + 2);
-  if (window) return `: a window of the probe itself (${window.series})`;
+  if (window) return `; a window of the probe itself (${window.series})`;
   let best = null, distance = 14;
   for (const mark of marks.filter(seen)) {
-    const away = Math.hypot(u.valToPos(mark.x, "x") - left, u.valToPos(mark.length, "y") - top);
+    const away = Math.hypot(u.valToPos(mark.x, "x") - left, heightOf(u, mark.length) - top);
     if (away < distance) { best = mark; distance = away; }
   }
-  if (best) return ": " + describe(best);
+  if (best) return "; " + describe(best);
   const inside = marks.filter((mark) => seen(mark) && mark.x >= idx - 0.5 && mark.x < idx + 0.5);
   if (!inside.length) return "";
   return "; longest pause: " + describe(inside.reduce((a, b) => (b.length > a.length ? b : a)));

@@ -31,6 +31,7 @@ mod measures;
 mod pauses;
 pub mod recording;
 mod report;
+mod slo;
 pub mod statistics;
 pub mod summary;
 mod table;
@@ -46,6 +47,7 @@ pub use load::{
 };
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
 pub use report::Report;
+pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;

@@ -6,6 +6,7 @@ use crate::conditions::{commands, conditions};
 use crate::load;
 use crate::pauses::tables;
 use crate::report::Report;
+use crate::slo;
 use crate::table::Table;
 use crate::text::clean;
 
@@ -24,6 +25,9 @@ pub(crate) fn comment(report: &Report) -> String {
     if !report.variants.is_empty() {
         text.push('\n');
         table(&mut text, &report.table());
+    }
+    if let Some(line) = slo::tables::line(report) {
+        let _ = writeln!(text, "\n{}", escape(&line));
     }
     recorded_beside(&mut text, report);
     pauses(&mut text, report);

@@ -7,6 +7,7 @@ use crate::digest::RunDigest;
 use crate::load::LoadSummary;
 use crate::pauses::PauseSummary;
 use crate::recording::Stalls;
+use crate::slo::SloSummary;
 use crate::statistics::{maximum, mean, median, quantile, total};
 
 /// The figures of one variant over all its runs.
@@ -76,6 +77,8 @@ pub struct VariantSummary {
     /// What a load generator recorded beside response times; absent where there is nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadSummary>,
+    /// The service level, second by second, and the health score; null where no second was measured.
+    pub slo: Option<SloSummary>,
 }
 
 impl VariantSummary {
@@ -144,6 +147,7 @@ impl VariantSummary {
             stalls,
             pauses: PauseSummary::of(runs),
             load: LoadSummary::of(runs),
+            slo: SloSummary::of(runs),
         }
     }
 }
