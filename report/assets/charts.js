@@ -20,7 +20,11 @@ const percentile = (x) => {
 
 const style = () => {
   const values = getComputedStyle(document.documentElement);
-  return (name) => values.getPropertyValue("--" + name).trim();
+  const known = new Map();
+  return (name) => {
+    if (!known.has(name)) known.set(name, values.getPropertyValue("--" + name).trim());
+    return known.get(name);
+  };
 };
 const font = () => "12px " + getComputedStyle(document.body).fontFamily;
 const width = { "v-pool": 2.5 };

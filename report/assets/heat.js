@@ -1,5 +1,11 @@
 // The heat map: requests by second and response time, with pauses and targets laid over it.
-const maps = heat.maps.map(({ cells, ...map }) => ({ ...map, cells: Uint8Array.from(atob(cells), (letter) => letter.charCodeAt(0)) }));
+const bytes = (text) => {
+  const letters = atob(text);
+  const cells = new Uint8Array(letters.length);
+  for (let at = 0; at < cells.length; at += 1) cells[at] = letters.charCodeAt(at);
+  return cells;
+};
+const maps = heat.maps.map(({ cells, ...map }) => ({ ...map, cells: bytes(cells) }));
 const heatFloor = heat.lowest_row / heat.rows_per_decade;
 const heatTop = (heat.lowest_row + heat.rows) / heat.rows_per_decade;
 // Targets a little beyond what was measured are still shown.
@@ -118,7 +124,7 @@ const drawHeat = (css) => place("heat", () => {
       scales: { y: { range: [heatLow, heatHigh] } },
       axes: [axis(css, { scale: "y", size: 62, splits: () => powers, values: (u, splits) => splits.map((power) => duration(10 ** power)) })],
       series: [{}, { scale: "y", points: { show: false } }],
-      draw: [drawCells(css), drawTargets(null, Math.log10)(css), drawMarks(css)],
+      draw: [drawCells(css), drawMarks(css), drawTargets(null, Math.log10)(css)],
       setCursor: [(u) => { heatOut.textContent = heatText(u); }],
     }),
   };

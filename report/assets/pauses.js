@@ -12,6 +12,7 @@ const drawPauses = (css, name, field) => drawSeconds(css, name, {
 });
 
 // ---- single pauses, where and as long as they were, over the heat map -------------------------------
+const MOST_SHAPES = 250;
 const SHAPES = ["●", "■", "▲", "◆", "▼", "✚", "★", "⬟"];
 const marks = (pauses?.over || []).flatMap(({ run, marks: list }) => list.map(([kind, second, length, thread, where]) => ({
   // A second's point stands in its middle.
@@ -42,21 +43,27 @@ const drawMarks = (css) => (u) => {
     const left = u.valToPos(from, "x", true);
     ctx.fillRect(left, bbox.top + bbox.height - 5 * ratio, Math.max(ratio, u.valToPos(to, "x", true) - left), 5 * ratio);
   }
+  const [min, max] = windowOf("seconds");
+  const shown = marks.filter((mark) => seen(mark) && mark.x >= min && mark.x <= max);
   ctx.font = 11 * ratio + "px sans-serif";
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   ctx.lineWidth = 2 * ratio;
   ctx.lineJoin = "round";
-  // A rim of the page's colour keeps a mark apart from the line that it lies on.
+  // A rim of the page's colour keeps a mark apart from what it lies on.
   ctx.strokeStyle = css("page");
-  const [min, max] = windowOf("seconds");
-  for (const mark of marks.filter(seen)) {
-    if (mark.x < min || mark.x > max) continue;
+  // Where shapes would lie on each other, dots leave the map to be seen.
+  const dots = shown.length > MOST_SHAPES;
+  for (const mark of shown) {
     const shape = SHAPES[mark.kind % SHAPES.length];
     const at = [u.valToPos(mark.x, "x", true), heightOf(u, mark.length, true)];
-    ctx.strokeText(shape, ...at);
     ctx.fillStyle = css(kinds[mark.kind].slot);
-    ctx.fillText(shape, ...at);
+    if (dots) {
+      ctx.fillRect(at[0] - 1.5 * ratio, at[1] - 1.5 * ratio, 3 * ratio, 3 * ratio);
+    } else {
+      ctx.strokeText(shape, ...at);
+      ctx.fillText(shape, ...at);
+    }
   }
   ctx.restore();
 };

@@ -53,7 +53,7 @@ const timeAxis = (css, { slots, bands }, more) => axis(css, {
   splits: (u, at, min, max) => {
     const inside = bands.filter(({ start, end }) => end - 0.5 > min && start - 0.5 < max);
     const longest = Math.max(1, ...inside.map(({ start, end }) => end - start));
-    const fits = (s) => (u.width - 78) / (max - min) * s >= 10 + 5 * String(longest).length;
+    const fits = (s) => (u.width - 78) / (max - min) * s >= 12 + 7 * String(longest).length;
     const step = STEPS.find(fits) || 7200;
     // Where no second can be told from the next, each run's last one gives its length.
     if (step > longest) return inside.map(({ end }) => end - 1).filter((index) => index >= min && index <= max);
@@ -66,6 +66,11 @@ const timeAxis = (css, { slots, bands }, more) => axis(css, {
   values: (u, splits) => splits.map((index) => (slots[index] ? String((slots[index].second + 1) * slots[index].run.seconds) : "")),
   ...more,
 });
+// In the document, which stretch a chart shows: for whoever looks at the page by a program.
+const showWindow = (u, key) => {
+  const element = u.root.parentElement;
+  if (key === "x" && element) element.dataset.window = [u.scales.x.min, u.scales.x.max].map((x) => x.toFixed(3)).join(" ");
+};
 // What all charts over time have: the axis, the window that is shown, what a mouse does. `key` names the axis.
 const overTime = (css, key, time, { padding, scales, axes: others, series, draw, setCursor, named, timed }) => {
   const mouse = drag(key);
@@ -76,7 +81,7 @@ const overTime = (css, key, time, { padding, scales, axes: others, series, draw,
     series,
     cursor: { ...mouse.cursor, points: { size: 8 }, sync: { key, setSeries: false } },
     hooks: {
-      ready: [mouse.ready], setSelect: [mouse.setSelect], drawClear: [drawBands(css, time, named)],
+      ready: [mouse.ready, (u) => showWindow(u, "x")], setSelect: [mouse.setSelect], setScale: [showWindow], drawClear: [drawBands(css, time, named)],
       draw: draw || [], setCursor: setCursor || [],
     },
   };

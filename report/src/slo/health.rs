@@ -242,7 +242,7 @@ fn configuration(runs: &[&RunDigest], targets: &Targets) -> (Option<f64>, String
             "the generator was at its limit".to_owned(),
         ),
         (
-            compared.then(|| checksums.len() == 1),
+            compared.then_some(checksums.len() == 1),
             "the runs computed the same".to_owned(),
             "the runs computed different things".to_owned(),
         ),

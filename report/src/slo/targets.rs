@@ -250,7 +250,7 @@ fn nanoseconds(text: &str) -> Option<u64> {
         .iter()
         .find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)))?;
     let ns = number.trim().parse::<f64>().ok()? * scale;
-    (ns >= 1.0 && ns <= 1e18).then_some(ns.round() as u64)
+    (1.0..=1e18).contains(&ns).then_some(ns.round() as u64)
 }
 
 #[cfg(test)]
