@@ -22,8 +22,8 @@ use tailcut_loadgen::search::{Limit, ProbeOrder, SearchPlan, SearchResult, searc
 use tailcut_loadgen::{Nanos, Rate, parse_duration};
 use tailcut_report::format;
 
-use super::ScenarioArguments;
 use super::series::Series;
+use super::{ScenarioArguments, refused};
 use crate::interrupt::Interrupt;
 use crate::output;
 
@@ -40,6 +40,8 @@ Exit status: 0 done; 1 failed; 2 bad arguments; 130 interrupted (what was record
 
 /// How close to the ceiling the search comes.
 const PRECISION: f64 = 0.05;
+/// The service that does nothing.
+const NOTHING: &str = "in-process:noop";
 const WARM_UP: Nanos = Nanos(500_000_000);
 const REST: Duration = Duration::from_millis(200);
 /// How long the null server may take to end.
@@ -125,7 +127,13 @@ struct Ceiling {
 
 /// Measures.
 pub fn run(arguments: &CeilingArguments) -> Result<ExitCode> {
-    let dir = output::create_folder(arguments.out.as_deref(), "tailcut-ceiling")?;
+    // What is wrong with the arguments is wrong with every transport.
+    let prepared = scenario(Transport::InProcess, NOTHING, arguments.probe)
+        .and_then(|_| output::create_folder(arguments.out.as_deref(), "tailcut-ceiling"));
+    let dir = match prepared {
+        Ok(dir) => dir,
+        Err(error) => return Ok(refused(&error)),
+    };
     let interrupt = Interrupt::install()?;
     let transports = match arguments.transport.as_slice() {
         [] => Transport::value_variants(),
@@ -172,8 +180,8 @@ fn measure(
     };
     let url = server
         .as_ref()
-        .map_or("in-process:noop", |server| server.url.as_str());
-    let scenario = scenario(transport, url)?;
+        .map_or(NOTHING, |server| server.url.as_str());
+    let scenario = scenario(transport, url, probe)?;
     let plan = SearchPlan {
         start: transport.first_rate()?,
         least: Rate::per_second(100)?,
@@ -216,11 +224,12 @@ impl Ceiling {
     }
 }
 
-fn scenario(transport: Transport, url: &str) -> Result<Scenario> {
+fn scenario(transport: Transport, url: &str, probe: Nanos) -> Result<Scenario> {
     let (connections, pipeline) = transport.shape();
     let flags = ScenarioArguments {
         target: Some(read::<TargetNotation>(url).map_err(anyhow::Error::msg)?),
         rate: Some(transport.first_rate()?),
+        duration: Some(probe),
         warmup: Some(WarmUp::Fixed(WARM_UP)),
         connections,
         pipeline,
