@@ -5,6 +5,7 @@
 //! that the page serves readers without sight, without JavaScript or on paper. The charts' data
 //! are in [`data`].
 
+mod blame;
 mod data;
 mod load;
 mod pause_data;
@@ -41,7 +42,10 @@ const JS: &str = concat!(
     include_str!("../../assets/page.js"),
     "})();\n"
 );
-const CSS: &str = include_str!("../../assets/report.css");
+const CSS: &str = concat!(
+    include_str!("../../assets/report.css"),
+    include_str!("../../assets/blame.css"),
+);
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -67,6 +71,7 @@ struct Page<'a> {
     most: String,
     ramp: Vec<(f64, String)>,
     bands: Table,
+    blame: Option<blame::Section>,
     slow: Vec<tables::SlowGroup>,
     slow_dropped: String,
     pauses: Option<pauses::Section>,
@@ -155,6 +160,7 @@ pub(crate) fn page(report: &Report) -> String {
         ramp: ramp(most),
         most: format::count(most as f64),
         bands: tables::bands(variants),
+        blame: blame::section(report),
         slow: tables::slow(report),
         slow_dropped: tables::slow_dropped(report),
         pauses: pauses::section(report),
