@@ -5,10 +5,12 @@
 //! that the page serves readers without sight, without JavaScript or on paper. The charts' data
 //! are in [`data`].
 
+mod allocator;
 mod data;
 mod load;
 mod pause_data;
 mod pauses;
+mod pool;
 mod tables;
 
 use askama::Template;
@@ -38,10 +40,14 @@ const JS: &str = concat!(
     include_str!("../../assets/heat.js"),
     include_str!("../../assets/pauses.js"),
     include_str!("../../assets/load.js"),
+    include_str!("../../assets/pool.js"),
     include_str!("../../assets/page.js"),
     "})();\n"
 );
-const CSS: &str = include_str!("../../assets/report.css");
+const CSS: &str = concat!(
+    include_str!("../../assets/report.css"),
+    include_str!("../../assets/allocator.css"),
+);
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -71,6 +77,8 @@ struct Page<'a> {
     slow_dropped: String,
     pauses: Option<pauses::Section>,
     load: load::Section,
+    allocator: Option<allocator::Section>,
+    pool: Option<pool::Section>,
     conditions: Vec<Condition>,
     stalls: Option<Table>,
     commands: Vec<String>,
@@ -159,6 +167,8 @@ pub(crate) fn page(report: &Report) -> String {
         slow_dropped: tables::slow_dropped(report),
         pauses: pauses::section(report),
         load: load::section(report),
+        allocator: allocator::section(report),
+        pool: pool::section(report),
         stalls: Table::of_stalls(variants),
         commands: commands(report),
         tool: match value("Made by") {
@@ -398,6 +408,7 @@ mod tests {
             slow: Vec::new(),
             marks: Vec::new(),
             resources: Vec::new(),
+            pool: Vec::new(),
             not_read: 0,
             torn: false,
             pauses: None,
