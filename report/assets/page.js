@@ -14,11 +14,12 @@ const draw = () => {
   drawLatencies(css, "p999", overlaid([spans, drawSpans, nearSpan]));
   drawLatencies(css, "max", overlaid([spans, drawSpans, nearSpan], [marks, drawMarks, nearMark]));
   drawResources(css);
+  drawPool(css);
   drawPauses(css, "pause-p999", "p999");
   drawPauses(css, "pause-max", "max");
   maps.forEach((_, index) => drawMap(css, index));
 };
-for (const owner of [byVariant, byKind, byMark, bySpan]) keys(owner);
+for (const owner of [byVariant, byKind, byMark, bySpan, byUse, byEvent]) keys(owner);
 draw();
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

@@ -17,6 +17,7 @@
 //! request, is the replicate; the maximum is always shown; figures of a variant that missed its
 //! schedule are marked as the lower bounds that they are.
 
+mod allocator;
 mod compare;
 mod conditions;
 mod digest;
@@ -29,6 +30,7 @@ mod load;
 mod markdown;
 mod measures;
 mod pauses;
+mod pool;
 pub mod recording;
 mod report;
 pub mod statistics;
@@ -38,6 +40,10 @@ mod text;
 mod variant;
 mod verdict;
 
+pub use allocator::{
+    AllocatorSummary, CallSiteSummary, LifetimeBand, LifetimeSummary, NotTraced, SizeClass,
+    SizeSummary, SlowSiteSummary, StackDepth, TierBand, TierSummary,
+};
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
 pub use json::Document;
@@ -45,6 +51,7 @@ pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
+pub use pool::PoolSummary;
 pub use report::Report;
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};

@@ -3,9 +3,11 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::allocator::AllocatorSummary;
 use crate::digest::RunDigest;
 use crate::load::LoadSummary;
 use crate::pauses::PauseSummary;
+use crate::pool::PoolSummary;
 use crate::recording::Stalls;
 use crate::statistics::{maximum, mean, median, quantile, total};
 
@@ -76,6 +78,12 @@ pub struct VariantSummary {
     /// What a load generator recorded beside response times; absent where there is nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadSummary>,
+    /// What a probe saw of the allocator; absent where nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocator: Option<AllocatorSummary>,
+    /// What its pools held and did; absent without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolSummary>,
 }
 
 impl VariantSummary {
@@ -144,6 +152,8 @@ impl VariantSummary {
             stalls,
             pauses: PauseSummary::of(runs),
             load: LoadSummary::of(runs),
+            allocator: AllocatorSummary::of(runs),
+            pools: PoolSummary::of(runs),
         }
     }
 }

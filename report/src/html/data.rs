@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::load::{self, LoadData};
 use super::pause_data::{self, PauseData};
+use super::pool::{self, PoolData};
 use super::slot;
 use crate::heat::{HeatMap, LOWEST_DECADE, ROWS_PER_DECADE};
 use crate::report::Report;
@@ -29,6 +30,8 @@ struct Data<'a> {
     pauses: Option<PauseData>,
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<LoadData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<PoolData>,
 }
 
 #[derive(Serialize)]
@@ -102,6 +105,7 @@ pub(super) fn json(report: &Report) -> String {
         heat: heat(report),
         pauses: pause_data::data(report, &loaded),
         load: load::data(report, &loaded),
+        pool: pool::data(report, &loaded),
     };
     let json = serde_json::to_string(&data)
         .expect("strings, numbers and lists of them are always valid JSON");

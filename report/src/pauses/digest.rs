@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::cleaned::cleaned;
 use super::overlap::{Overlap, OverlapBuilder};
+use crate::allocator::{Role, StackWeigher, WeighedStacks};
 use crate::digest::Second;
 use crate::recording::{
     self, Interval, Pause, ProbeMeta, SeriesMeta, SlowRequest, StackTable, Unit,
@@ -42,6 +43,8 @@ pub(crate) struct PauseDigest {
     pub(crate) overlap: Option<Overlap>,
     /// Intervals and pauses that were recorded and are in none of the figures.
     pub(crate) ignored: u64,
+    /// The stacks of what is the allocator's.
+    pub(crate) stacks: WeighedStacks,
 }
 
 /// One series of a run.
@@ -110,6 +113,7 @@ pub(crate) struct PauseDigestBuilder<'a> {
     marks: BTreeMap<(usize, usize), Pause>,
     in_seconds: u64,
     overlap: OverlapBuilder,
+    stacks: StackWeigher,
     /// The seconds of the load, if there was one, in the order of time.
     measured: &'a [Second],
     slow: &'a [SlowRequest],
@@ -133,6 +137,7 @@ impl<'a> PauseDigestBuilder<'a> {
                 unmarked: 0,
                 overlap: None,
                 ignored: 0,
+                stacks: WeighedStacks::default(),
             },
             places: HashMap::new(),
             pending: Vec::new(),
@@ -140,6 +145,7 @@ impl<'a> PauseDigestBuilder<'a> {
             marks: BTreeMap::new(),
             in_seconds: 0,
             overlap: OverlapBuilder::new(slow),
+            stacks: StackWeigher::default(),
             measured,
             slow,
         };
@@ -177,7 +183,13 @@ impl<'a> PauseDigestBuilder<'a> {
             self.digest.ignored += 1;
             return;
         };
-        if !self.digest.series[place].meta.pause {
+        let meta = &self.digest.series[place].meta;
+        if Role::of(&meta.name).is_some() {
+            let detail = meta.detail.as_deref().unwrap_or_default();
+            let has_bytes = detail.starts_with("bytes");
+            self.stacks.pause(&pause, place, has_bytes);
+        }
+        if !meta.pause {
             return;
         }
         self.overlap
@@ -206,7 +218,7 @@ impl<'a> PauseDigestBuilder<'a> {
     /// Whether [`PauseDigestBuilder::finish`] has a use for the stacks.
     pub(crate) fn points_to_stacks(&self) -> bool {
         let mut shown = self.longest.iter().flatten().chain(self.marks.values());
-        shown.any(|pause| pause.stack.is_some())
+        self.stacks.points_to_stacks() || shown.any(|pause| pause.stack.is_some())
     }
 
     /// What came of it.
@@ -214,6 +226,7 @@ impl<'a> PauseDigestBuilder<'a> {
         for (series, pending) in self.digest.series.iter_mut().zip(self.pending) {
             series.close(pending);
         }
+        self.digest.stacks = self.stacks.finish(stacks);
         let stacks: HashMap<u32, Vec<String>> = stacks
             .stacks
             .iter()
