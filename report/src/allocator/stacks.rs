@@ -278,7 +278,7 @@ mod tests {
     fn no_recording_makes_more_stacks_than_a_page_bears() {
         let mut weigher = StackWeigher::default();
         for id in 0..2 * MOST_PAIRS as u32 {
-    weigher.pause(&pause(id, u64::MAX - 1_000), 0, true);
+            weigher.pause(&pause(id, u64::MAX - 1_000), 0, true);
         }
         let frames = vec![Frame::default(); 500];
         let stacks = (0..MOST_PAIRS as u32).map(|id| Stack {

@@ -9,14 +9,13 @@ use crate::table::Table;
 use crate::variant::Variant;
 
 /// What stands over the tiers, after the name.
-pub(crate) const TIER_HEADER: [&str; 7] = [
+pub(crate) const TIER_HEADER: [&str; 6] = [
     "Calls/s",
     "Under the floor",
     "Up to 10 µs (small)",
     "10 to 100 µs (cache refill)",
     "100 µs to 1 ms (central)",
     "Over 1 ms (operating system)",
-    "What",
 ];
 
 /// What stands over call sites of all calls, after the place.
@@ -54,7 +53,6 @@ pub(crate) fn tier_cells(tier: &TierSummary) -> Vec<String> {
     [format::count(tier.events_per_second), under]
         .into_iter()
         .chain(bands)
-        .chain([tier.what.clone()])
         .collect()
 }
 

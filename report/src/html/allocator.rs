@@ -103,21 +103,21 @@ pub(super) fn section(report: &Report) -> Option<Section> {
         tiers: groups(report, |summary| {
             let tiers = summary.tiers.iter();
             tiers
-                .map(|tier| row(&tier.name, tier_cells(tier)))
+                .map(|tier| row(&tier.name, &tier.what, tier_cells(tier)))
                 .collect()
         }),
         site_header: &SITE_HEADER,
         sites: groups(report, |summary| {
             let sites = summary.call_sites.iter().take(SITES);
             sites
-                .map(|site| row(&site.place, site_cells(site)))
+                .map(|site| row(&site.place, "", site_cells(site)))
                 .collect()
         }),
         slow_header: &SLOW_HEADER,
         slow: groups(report, |summary| {
             let sites = summary.slow_sites.iter().take(SITES);
             sites
-                .map(|site| row(&site.place, slow_cells(site)))
+                .map(|site| row(&site.place, "", slow_cells(site)))
                 .collect()
         }),
         of: summaries
@@ -145,10 +145,10 @@ fn groups(report: &Report, rows: impl Fn(&AllocatorSummary) -> Vec<Row>) -> Vec<
     .collect()
 }
 
-fn row(name: &str, cells: Vec<String>) -> Row {
+fn row(name: &str, help: &str, cells: Vec<String>) -> Row {
     Row {
         name: name.to_owned(),
-        help: String::new(),
+        help: help.to_owned(),
         cells,
     }
 }
