@@ -160,12 +160,12 @@ fn nothing_in_a_stack_or_call_site_becomes_markup_and_the_picture_stays_small() 
         name,
         ..Frame::default()
     };
-    for id in 1_000..4_000 {
+    for id in 1_000..3_300 {
         pauses.pauses.push(tailcut_report::recording::Pause {
             stack: Some(id),
             ..template.clone()
         });
-        let deep = (0..300).map(|depth| frame(format!("{HOSTILE}{}{depth}", id % 40)));
+        let deep = (0..100).map(|depth| frame(format!("{HOSTILE}{}{depth}", id % 40)));
         pauses.stacks.stacks.push(Stack {
             id,
             frames: deep.collect(),

@@ -161,7 +161,7 @@ fn place(frame: &Frame) -> Place {
         "sbrk",
         "malloc_consolidate",
     ];
-    const PREFIXES: [&str; 14] = [
+    const PREFIXES: [&str; 18] = [
         "je_",
         "_rjem_",
         "mi_",
@@ -172,6 +172,10 @@ fn place(frame: &Frame) -> Place {
         "tcache_",
         "arena_",
         "systrim",
+        "extent_",
+        "ehooks_",
+        "pac_",
+        "hpa_",
         "operator new",
         "operator delete",
         "__rust_",
