@@ -22,6 +22,7 @@ pub(crate) mod machine;
 pub(crate) mod outcome;
 pub(crate) mod pacer;
 pub(crate) mod placement;
+pub(crate) mod pool_watch;
 pub(crate) mod recorder;
 pub(crate) mod rehearsal;
 pub(crate) mod slow;

@@ -13,8 +13,10 @@ use crate::blame::BlameInput;
 use crate::heat;
 use crate::load::LoadDigest;
 use crate::pauses::{PauseDigest, PauseDigestBuilder};
+use crate::pool::PoolDigest;
 use crate::recording::{
-    self, Interval, Meta, Reader, Recording, RecordingError, SlowRequest, StackTable, State,
+    self, Interval, Meta, PoolSizing, Reader, Recording, RecordingError, SlowRequest, StackTable,
+    State,
 };
 use crate::statistics::{maximum, quantile, total};
 use crate::text;
@@ -39,6 +41,8 @@ pub(crate) struct RunDigest {
     pub(crate) pauses: Option<PauseDigest>,
     /// What the load generator recorded beside response times.
     pub(crate) load: LoadDigest,
+    /// What its pools held; `None` where none was sampled.
+    pub(crate) pools: Option<PoolDigest>,
 }
 
 /// What a report knows of one interval of response times.
@@ -70,6 +74,9 @@ impl RunDigest {
             .for_each(|mark| digest.load.mark(mark));
         let samples = recording.resources.into_iter().map(Ok::<_, Infallible>);
         let Ok(()) = digest.load.resources(samples, &digest.seconds);
+        let samples = recording.pool.into_iter().map(Ok::<_, Infallible>);
+        let Ok(pools) = PoolDigest::of(samples, &digest.seconds, digest.pool_sizing());
+        digest.pools = pools;
         if let Some(pauses) = recording.pauses {
             let mut builder =
                 PauseDigestBuilder::new(&pauses.meta, digest.load_of(&recording.slow));
@@ -103,6 +110,7 @@ impl RunDigest {
             digest.load.mark(&mark?);
         }
         digest.load.resources(reader.resources(), &digest.seconds)?;
+        digest.pools = PoolDigest::of(reader.pool(), &digest.seconds, digest.pool_sizing())?;
         if let Some(pauses) = reader.pauses() {
             let mut builder = PauseDigestBuilder::new(pauses.meta(), digest.load_of(reader.slow()));
             for interval in pauses.intervals() {
@@ -136,6 +144,7 @@ impl RunDigest {
             worst,
             pauses: None,
             load: LoadDigest::default(),
+            pools: None,
         }
     }
 
@@ -167,6 +176,10 @@ impl RunDigest {
             // A probe's series stand in a log of their own.
             _ => self.load.interval(&interval),
         }
+    }
+
+    fn pool_sizing(&self) -> Option<PoolSizing> {
+        self.meta.result.as_ref()?.pool_sizing.clone()
     }
 
     fn close(&mut self, interval: Option<Interval>) {
