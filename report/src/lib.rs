@@ -17,8 +17,10 @@
 //! request, is the replicate; the maximum is always shown; figures of a variant that missed its
 //! schedule are marked as the lower bounds that they are.
 
+mod alerts;
 mod compare;
 mod conditions;
+mod contradictions;
 mod digest;
 mod error;
 pub mod format;
@@ -29,6 +31,7 @@ mod load;
 mod markdown;
 mod measures;
 mod pauses;
+mod reading;
 pub mod recording;
 mod report;
 pub mod statistics;
@@ -45,6 +48,7 @@ pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
+pub use reading::{Damage, recordings_in};
 pub use report::Report;
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};
