@@ -3,6 +3,7 @@
 use crate::contradictions::{of_run, of_variant};
 use crate::digest::RunDigest;
 use crate::format;
+use crate::recording::State;
 use crate::report::Report;
 use crate::text;
 use crate::variant::label;
@@ -15,6 +16,7 @@ pub(crate) fn alerts(report: &Report) -> Vec<String> {
     let lost = report.damage.iter().filter(|damage| damage.lost);
     let lost = lost.map(|damage| format!("Left out: {}.", damage.reason));
     let partial = report.runs.iter().filter(|run| run.partial()).map(partial);
+    let traced_in_part = report.runs.iter().filter_map(traced_in_part);
     let doubtful = report.runs.iter().flat_map(|run| {
         let found = of_run(run).into_iter();
         found.map(|what| format!("{}: {what}.", name(run)))
@@ -23,6 +25,7 @@ pub(crate) fn alerts(report: &Report) -> Vec<String> {
     let mixed = variants.filter_map(|variant| of_variant(variant, &report.runs));
     let mut all: Vec<String> = lost
         .chain(partial)
+        .chain(traced_in_part)
         .chain(doubtful)
         .chain(mixed)
         .map(|alert| text::clean(&alert))
@@ -38,6 +41,14 @@ pub(crate) fn alerts(report: &Report) -> Vec<String> {
 /// What a run is called here.
 fn name(run: &RunDigest) -> String {
     format!("{}, run {}", label(&run.meta.variant), run.meta.run)
+}
+
+/// A whole run of which the pauses are not whole.
+fn traced_in_part(run: &RunDigest) -> Option<String> {
+    let probe = &run.pauses.as_ref()?.meta;
+    let reason = probe.state_reason.as_deref().unwrap_or("cut short");
+    (!run.partial() && probe.state != State::Complete)
+        .then(|| format!("{}, its pauses: {reason}.", name(run)))
 }
 
 /// How much there is of a run that is not whole.

@@ -22,7 +22,7 @@ use crate::text;
 /// Slow requests kept per run: more than a page shows of a variant.
 const WORST: usize = 8;
 /// Pauses of a run that are looked at; a probe writes half a million.
-const MOST_PAUSES: usize = 2_000_000;
+pub(crate) const MOST_PAUSES: usize = 2_000_000;
 
 /// What a report knows of one run.
 #[derive(Debug, Clone)]

@@ -1,14 +1,34 @@
-//! The object behind `--json`.
+//! The object behind `--json`, and its schema.
+//!
+//! The schema is derived from the types and their comments, so it cannot fall behind them; the copy
+//! in `report/schema/` is for readers without the tool, and a test compares it.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
 use crate::report::Report;
 use crate::summary::VariantSummary;
 use crate::verdict::Verdict;
 
+/// The JSON Schema (draft 2020-12) of what a [`Document`] serialises to, as text with a line end.
+///
+/// Later versions may add keys, so that it allows such as it does not know.
+pub fn schema() -> String {
+    let generator = SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator();
+    let mut schema = generator.into_root_schema_for::<Document>();
+    schema.insert(
+        "title".to_owned(),
+        format!("tailcut report --json, version {}", Document::VERSION).into(),
+    );
+    format!("{:#}\n", schema.as_value())
+}
+
 /// All figures of a report, for a program.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Document {
     /// Version of this format: [`Document::VERSION`].
     pub schema_version: u32,

@@ -23,6 +23,7 @@ mod conditions;
 mod contradictions;
 mod digest;
 mod error;
+pub mod export;
 pub mod format;
 mod heat;
 mod html;
@@ -43,7 +44,8 @@ mod verdict;
 
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
-pub use json::Document;
+pub use export::ExportError;
+pub use json::{Document, schema};
 pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };

@@ -69,6 +69,7 @@ pub use probe_meta::{
 pub use reader::{Reader, Recording};
 pub use slow::SlowRequest;
 pub use stack_table::{Frame, Stack, StackTable};
+pub(crate) use whole_file::create_anew;
 pub use writer::{Writer, rewrite_meta};
 
 /// Tag of the series that measures from a request's intended start to its end.
