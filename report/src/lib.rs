@@ -18,6 +18,7 @@
 //! schedule are marked as the lower bounds that they are.
 
 mod alerts;
+mod blame;
 mod compare;
 mod conditions;
 mod contradictions;
@@ -35,6 +36,7 @@ mod pauses;
 mod reading;
 pub mod recording;
 mod report;
+mod slo;
 pub mod statistics;
 pub mod summary;
 mod table;
@@ -42,6 +44,7 @@ mod text;
 mod variant;
 mod verdict;
 
+pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
 pub use export::ExportError;
@@ -49,9 +52,10 @@ pub use json::{Document, schema};
 pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
-pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
+pub use pauses::{LongPause, PauseSummary, SeriesSummary};
 pub use reading::{Damage, recordings_in};
 pub use report::Report;
+pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;
