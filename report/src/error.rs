@@ -32,6 +32,13 @@ pub enum ReportError {
         cause: io::Error,
     },
 
+    /// More recordings than anybody means.
+    #[error("more than {limit} recordings were found: name the folders that are meant")]
+    TooMany {
+        /// The most that one report takes.
+        limit: usize,
+    },
+
     /// A report of no recordings was asked for.
     #[error("a report needs at least one recording, and none was given")]
     Empty,

@@ -17,12 +17,15 @@
 //! request, is the replicate; the maximum is always shown; figures of a variant that missed its
 //! schedule are marked as the lower bounds that they are.
 
+mod alerts;
 mod allocator;
 mod blame;
 mod compare;
 mod conditions;
+mod contradictions;
 mod digest;
 mod error;
+pub mod export;
 pub mod format;
 mod heat;
 mod html;
@@ -32,6 +35,7 @@ mod markdown;
 mod measures;
 mod pauses;
 mod pool;
+mod reading;
 pub mod recording;
 mod report;
 mod slo;
@@ -49,12 +53,14 @@ pub use allocator::{
 pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
-pub use json::Document;
+pub use export::ExportError;
+pub use json::{Document, schema};
 pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
 pub use pauses::{LongPause, PauseSummary, SeriesSummary};
 pub use pool::PoolSummary;
+pub use reading::{Damage, recordings_in};
 pub use report::Report;
 pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;

@@ -4,6 +4,7 @@
 //! of a kind, whatever its figures; nor do runs whose P99.9 overlap between before and after (a run,
 //! not a request, is the replicate). Only then is it said which side is better.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compare::{best_heap, pool};
@@ -14,7 +15,7 @@ use crate::text;
 use crate::variant::{HEAP_PREFIX, NOOP, Variant};
 
 /// What the runs show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Verdict {
     /// Which way it goes.
     pub outcome: Outcome,
@@ -36,7 +37,7 @@ impl Verdict {
 }
 
 /// Which way a verdict goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The pool's tail is shorter than that of the best heap allocator.

@@ -1,6 +1,7 @@
 //! How long sampled objects lived, on a logarithmic scale.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::statistics::{maximum, quantile};
@@ -9,7 +10,7 @@ use crate::statistics::{maximum, quantile};
 const SHORTEST_NS: u64 = 1_000;
 
 /// Lifetimes of sampled objects.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LifetimeSummary {
     /// What was measured, as the probe says it.
     pub what: String,
@@ -26,7 +27,7 @@ pub struct LifetimeSummary {
 }
 
 /// Objects that lived about as long.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct LifetimeBand {
     /// Up to so many nanoseconds, inclusive, from a tenth of it on; the first from 0 on.
     pub up_to_ns: u64,

@@ -1,12 +1,13 @@
 //! What of the allocator was not traced, why, and the command that traces it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::series::{Role, base};
 use crate::pauses::PauseDigest;
 
 /// Something that a recording could have and does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NotTraced {
     /// What it is.
     pub what: String,

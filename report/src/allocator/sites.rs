@@ -1,6 +1,7 @@
 //! Who calls the allocator: the busiest places of all calls, the dearest of slow ones, and how deep the stacks are.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::stacks::{StackWeight, WeighedStack};
@@ -12,7 +13,7 @@ const MOST: usize = 20;
 pub(crate) const DEEP: usize = 15;
 
 /// A place in the code that calls the allocator, over all calls that were seen.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CallSiteSummary {
     /// The function, with its module.
     pub place: String,
@@ -29,7 +30,7 @@ pub struct CallSiteSummary {
 }
 
 /// A place in the code from which slow calls came: those over the probe's threshold.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SlowSiteSummary {
     /// The innermost function of the program itself.
     pub place: String,
@@ -46,7 +47,7 @@ pub struct SlowSiteSummary {
 }
 
 /// How deep the stacks of slow calls are, in frames.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct StackDepth {
     /// Slow calls and pauses with a stack.
     pub stacks: u64,

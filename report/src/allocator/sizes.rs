@@ -1,13 +1,14 @@
 //! Calls by what they asked for, in classes of powers of two.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Classes there can be.
 const CLASSES: usize = 64;
 
 /// The calls of one series by size.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SizeSummary {
     /// The series: `malloc@jemalloc`.
     pub name: String,
@@ -18,7 +19,7 @@ pub struct SizeSummary {
 }
 
 /// One class of sizes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct SizeClass {
     /// From so many bytes on, up to less than twice that.
     pub bytes: u64,

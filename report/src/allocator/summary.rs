@@ -1,6 +1,7 @@
 //! What is known of a variant's allocator, over all its runs that were traced.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::flame::Flame;
@@ -17,7 +18,7 @@ use crate::recording::{self, Unit};
 use crate::statistics::total;
 
 /// What a probe saw of a variant's allocator.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AllocatorSummary {
     /// The allocators found in the target: `jemalloc 5.3.0`.
     pub allocators: Vec<String>,

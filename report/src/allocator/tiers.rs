@@ -4,6 +4,7 @@
 //! that were traced by their own symbols stand in rows of their own, which is the surer way to tell.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::series::Role;
@@ -13,7 +14,7 @@ use crate::pauses::SeriesDigest;
 pub(super) const EDGES: [Option<u64>; 4] = [Some(10_000), Some(100_000), Some(1_000_000), None];
 
 /// Calls of one function by how long they took.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TierSummary {
     /// The series: `malloc@jemalloc`.
     pub name: String,
@@ -35,7 +36,7 @@ pub struct TierSummary {
 }
 
 /// The calls of one band.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct TierBand {
     /// Its upper end, in nanoseconds, inclusive; null for the last.
     pub up_to_ns: Option<u64>,

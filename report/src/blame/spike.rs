@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::attribution::{Causes, Group, Reach, Rule};
@@ -20,7 +21,7 @@ const PAUSES: usize = 4;
 /// One of the slowest requests, and why it was.
 ///
 /// Instants are in seconds after the start of the run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Spike {
     /// The run that it is of.
     pub run: u32,
@@ -54,7 +55,7 @@ pub struct Spike {
 }
 
 /// A pause of a spike.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpikePause {
     /// Its series.
     pub kind: String,

@@ -1,5 +1,6 @@
 //! The blame of a variant over all its runs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::run::RunBlame;
@@ -16,7 +17,7 @@ const MOST_THREADS: usize = 16;
 /// Of the slow requests that the recordings kept (the slowest of each second and thread), each with
 /// its whole time from when it was due: `by_pauses_ns`, `own_service_ns` and `unexplained_ns` add
 /// up to `time_ns`, and the times of `kinds` to `by_pauses_ns`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BlameSummary {
     /// By which rule.
     pub mode: BlameMode,
@@ -54,7 +55,7 @@ pub struct BlameSummary {
 }
 
 /// How a request's time is given to pauses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BlameMode {
     /// To those of the thread that served it, and to the backlog that they left: a cause.
@@ -65,7 +66,7 @@ pub enum BlameMode {
 }
 
 /// The part of one kind of pause.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct KindBlame {
     /// Its series.
     pub kind: String,
@@ -76,7 +77,7 @@ pub struct KindBlame {
 }
 
 /// The part of one kind of pause on one thread.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BlameRow {
     /// Its series.
     pub kind: String,
@@ -99,7 +100,7 @@ pub struct BlameRow {
 }
 
 /// The shares of one thread's slow requests.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ThreadBlame {
     /// The run that it is of.
     pub run: u32,

@@ -1,6 +1,5 @@
 //! The page's head: its title, the verdict in two words, and what is wrong with single recordings.
 
-use crate::format;
 use crate::load::Story;
 use crate::report::Report;
 use crate::variant::Variant;
@@ -74,27 +73,4 @@ pub(super) fn badge(report: &Report) -> Badge {
             label: "No conclusion",
         },
     }
-}
-
-/// What is wrong with single recordings.
-pub(super) fn alerts(report: &Report) -> Vec<String> {
-    report
-        .runs
-        .iter()
-        .filter(|run| run.partial())
-        .map(|run| {
-            let covered = match &run.pauses {
-                Some(pauses) if run.only_traced() => {
-                    format!("{} that were traced", format::nanos(pauses.traced_ns()))
-                }
-                _ => format!("{} s that were recorded", run.seconds.len()),
-            };
-            format!(
-                "{}, run {}: {}. Its figures cover the {covered}.",
-                crate::variant::label(&run.meta.variant),
-                run.meta.run,
-                run.meta.state_reason.as_deref().unwrap_or("cut short"),
-            )
-        })
-        .collect()
 }

@@ -117,7 +117,7 @@ pub(crate) fn page(report: &Report) -> String {
         outcome: head::badge(report),
         sentence: &report.verdict.sentence,
         notes: &report.verdict.notes,
-        alerts: head::alerts(report),
+        alerts: report.alerts(),
         comparison: report.comparison_table(),
         any_missed: variants.iter().any(Variant::lower_bound),
         variants_title: match report.story {

@@ -1,6 +1,7 @@
 //! The figures of a variant's pools over all its runs.
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::advice::advice;
@@ -9,7 +10,7 @@ use crate::digest::RunDigest;
 use crate::recording::PoolSizing;
 
 /// What one pool of a variant held and did, over all its runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PoolSummary {
     /// Its name; empty where there is one only.
     pub name: String,

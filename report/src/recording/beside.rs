@@ -1,4 +1,4 @@
-//! Reads `marks.jsonl`, `resources.jsonl` and `pool.jsonl`, line by line.
+//! Reads `slow.jsonl`, `marks.jsonl`, `resources.jsonl` and `pool.jsonl`, line by line.
 //!
 //! Constant memory whatever the file's length: a line has a limit, and [`Recording`](super::Recording)
 //! holds a bounded number of them. What one writer leaves out another may add, so each file may be
@@ -12,9 +12,10 @@ use serde::de::DeserializeOwned;
 use super::lines::{Lines, is_torn};
 use super::{
     MARK_FILE, Mark, POOL_FILE, PoolSample, RESOURCE_FILE, RecordingError, ResourceSample,
+    SLOW_FILE, SlowRequest,
 };
 
-/// The longest line of any of them, in bytes.
+/// The longest line of any of these, in bytes.
 const LINE_LIMIT: u64 = 16 << 10;
 
 /// One JSON object a line; ends after the first error.
@@ -38,6 +39,10 @@ pub(super) fn marks(dir: &Path) -> Marks {
     Listed::of(dir.join(MARK_FILE), "mark")
 }
 
+pub(super) fn slow(dir: &Path) -> Listed<SlowRequest> {
+    Listed::of(dir.join(SLOW_FILE), "slow request")
+}
+
 pub(super) fn resources(dir: &Path) -> Resources {
     Listed::of(dir.join(RESOURCE_FILE), "sample of resources")
 }
@@ -46,7 +51,7 @@ pub(super) fn pool(dir: &Path) -> PoolSamples {
     Listed::of(dir.join(POOL_FILE), "sample of a pool")
 }
 
-/// Whether one of these files ends in a line that was cut off.
+/// Whether the list of marks or of samples ends in a line that was cut off.
 pub(super) fn torn(dir: &Path) -> Result<bool, RecordingError> {
     let files = [MARK_FILE, RESOURCE_FILE, POOL_FILE];
     let mut torn = files.iter().map(|file| is_torn(&dir.join(file)));

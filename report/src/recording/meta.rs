@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the format written by this crate, and the newest that it reads.
@@ -56,7 +57,7 @@ fn first() -> u32 {
 }
 
 /// How far a recording has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Being written. Found in a folder at rest it means that the writer was killed, and it is
@@ -70,7 +71,7 @@ pub enum State {
 }
 
 /// The machine that a recording was made on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Host {
     /// Operating system: `linux`.
@@ -96,7 +97,7 @@ pub struct Host {
 }
 
 /// One instant on both clocks, read together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ClockPair {
     /// `CLOCK_MONOTONIC`, in nanoseconds.
@@ -209,7 +210,7 @@ pub struct RunResult {
 ///
 /// Little's law: on average rate x time held objects are in use. Half as much again, rounded up to a power of two,
 /// is the capacity; from 75% of it on, new work should be turned away.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct PoolSizing {
     /// Objects taken per second.
@@ -228,7 +229,7 @@ pub struct PoolSizing {
 }
 
 /// The generator's own part in the figures.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Generator {
     /// Share of its workers' time in which they were not idle, 0 to 1.
@@ -261,7 +262,7 @@ pub struct ObjectiveResult {
 }
 
 /// Time that the machine, not the service, took away from the workers.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Stalls {
     /// All of it, in milliseconds.

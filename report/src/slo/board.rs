@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::health::Health;
@@ -16,7 +17,7 @@ const WORST: usize = 10;
 const NAMED: usize = 3;
 
 /// The service level of one variant over all its runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SloSummary {
     /// What a second must keep: `P99 ≤ 5 ms`.
     pub targets: Vec<String>,
@@ -48,7 +49,7 @@ pub struct SloSummary {
 }
 
 /// A second over its targets.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BrokenSecond {
     /// Which run of the variant.
     pub run: u32,
@@ -70,7 +71,7 @@ pub struct BrokenSecond {
 }
 
 /// A pause in a second over its targets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BreakingPause {
     /// Its series: `munmap`.
     pub kind: String,

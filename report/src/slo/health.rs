@@ -16,6 +16,7 @@
 //! that 100 means that nothing is missing from it. It is a summary for a board of many services and
 //! no evidence: the verdict does not depend on it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::targets::Targets;
@@ -29,7 +30,7 @@ const LAG: f64 = 0.25;
 const CONFIGURATION: f64 = 0.10;
 
 /// A figure from 0 to 100, and what it is made of.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Health {
     /// 0 to 100, whole; 100 only when every known part is at its best.
     pub score: u32,
@@ -40,7 +41,7 @@ pub struct Health {
 }
 
 /// One part of the score.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HealthPart {
     /// What it is about.
     pub name: &'static str,

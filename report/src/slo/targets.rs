@@ -8,6 +8,7 @@
 //! gives the limits that the two common classes of services have, 2 ms for a target of 5 ms and
 //! 50 ms for one of 200 ms, and something between for what lies between.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::digest::Second;
@@ -25,7 +26,7 @@ const MOST_OBJECTIVES: usize = 64;
 const ERROR_SHARE: f64 = 0.0005;
 
 /// Where targets come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// From the objectives of the run.
@@ -35,7 +36,7 @@ pub enum Origin {
 }
 
 /// A class of services, by its strictest target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceClass {
     /// 5 ms or less.
