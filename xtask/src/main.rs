@@ -7,7 +7,9 @@ mod ebpf;
 mod load_bench;
 mod load_check;
 mod machine_code;
+mod monitoring_check;
 mod pool_checks;
+mod running;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
@@ -67,6 +69,14 @@ enum Task {
     CheckDemo,
     /// Checks the load generator on real servers: a frozen nginx beside wrk, redis (both are needed).
     CheckLoad,
+    /// Checks the rules and dashboards in examples/monitoring on a real Prometheus that scrapes a real
+    /// run (root; needs prometheus and promtool). Skipped aloud if these are missing, unless
+    /// TAILCUT_REQUIRE_MONITORING=1.
+    CheckMonitoring {
+        /// The tailcut to check [default: one that cargo builds, without optimisation].
+        #[arg(long, value_name = "FILE")]
+        program: Option<std::path::PathBuf>,
+    },
     /// Builds the probe's eBPF programs from probe-ebpf/, and replaces the committed object.
     Ebpf {
         /// Only checks that the committed object is of these sources.
@@ -81,7 +91,7 @@ enum Task {
     },
     /// Formats (check only), lints and documents with warnings denied.
     Lint,
-    /// Lint, test, asan, valgrind, check-demo and check-load, in this order.
+    /// Lint, test, asan, valgrind, check-demo, check-load and check-monitoring, in this order.
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
@@ -117,6 +127,7 @@ fn main() -> Result<()> {
         Task::MachineCode => machine_code::check(),
         Task::CheckDemo => demo_check::check(),
         Task::CheckLoad => load_check::check(),
+        Task::CheckMonitoring { program } => monitoring_check::check(program),
         Task::Ebpf {
             check,
             test_fresh,
@@ -138,7 +149,8 @@ fn main() -> Result<()> {
             pool_checks::address_sanitizer()?;
             pool_checks::valgrind()?;
             demo_check::check()?;
-            load_check::check()
+            load_check::check()?;
+            monitoring_check::check(None)
         }
         Task::Bench {
             what: Benchmark::Pool,
