@@ -141,6 +141,7 @@ impl Run {
         }
         let file = folder.path().join("prometheus.yml");
         std::fs::write(&file, configuration)?;
+        // Since Prometheus 3.9 it is the setting scrape_native_histograms instead.
         let native = ["--enable-feature=native-histograms"];
         Ok(Run {
             native: Prometheus::start(&file, &folder.path().join("native"), &native)?,
