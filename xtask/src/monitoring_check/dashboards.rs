@@ -328,7 +328,7 @@ mod tests {
                 root["panels"].as_array_mut().unwrap().push(panel);
             }),
             ("outside", |root| {
-                root["panels"][0]["gridPos"]["x"] = 13.into()
+                root["panels"][0]["gridPos"]["x"] = 13.into();
             }),
             ("is fixed", |root| {
                 root["panels"][0]["datasource"]["uid"] = "prometheus-1".into();

@@ -121,6 +121,8 @@ impl Prometheus {
                     !self.query(&series)?.is_empty(),
                     "rule {series} records nothing"
                 );
+            } else {
+                check_alarm_rule(rule).with_context(|| name.to_owned())?;
             }
         }
         ensure!(!rules.is_empty(), "no rules are loaded");
@@ -147,6 +149,23 @@ impl Prometheus {
         ensure!(answer["status"] == "success", "{parameters:?}: {answer}");
         Ok(answer["data"].take())
     }
+}
+
+/// Whoever gets an alarm must know its class, what it is about, and what to do.
+fn check_alarm_rule(rule: &Value) -> Result<()> {
+    let severity = rule["labels"]["severity"].as_str();
+    ensure!(
+        matches!(severity, Some("page" | "ticket" | "info")),
+        "its severity is {severity:?}"
+    );
+    for name in ["summary", "description", "runbook"] {
+        let text = rule["annotations"][name].as_str();
+        ensure!(
+            text.is_some_and(|text| !text.is_empty()),
+            "it has no {name}"
+        );
+    }
+    Ok(())
 }
 
 impl Found {
@@ -183,5 +202,24 @@ impl Alarm {
 impl fmt::Debug for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.state(), self.0["labels"])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_that_says_not_what_to_do_is_refused() {
+        let mut rule = serde_json::json!({
+            "labels": {"severity": "page"},
+            "annotations": {"summary": "s", "description": "d", "runbook": "r"},
+        });
+        check_alarm_rule(&rule).unwrap();
+        rule["annotations"]["runbook"] = "".into();
+        assert!(check_alarm_rule(&rule).is_err());
+        rule["annotations"]["runbook"] = "r".into();
+        rule["labels"]["severity"] = "critical".into();
+        assert!(check_alarm_rule(&rule).is_err());
     }
 }
