@@ -17,6 +17,8 @@
 //! request, is the replicate; the maximum is always shown; figures of a variant that missed its
 //! schedule are marked as the lower bounds that they are.
 
+mod allocator;
+mod blame;
 mod compare;
 mod conditions;
 mod digest;
@@ -29,8 +31,10 @@ mod load;
 mod markdown;
 mod measures;
 mod pauses;
+mod pool;
 pub mod recording;
 mod report;
+mod slo;
 pub mod statistics;
 pub mod summary;
 mod table;
@@ -38,14 +42,21 @@ mod text;
 mod variant;
 mod verdict;
 
+pub use allocator::{
+    AllocatorSummary, CallSiteSummary, LifetimeBand, LifetimeSummary, NotTraced, SizeClass,
+    SizeSummary, SlowSiteSummary, StackDepth, TierBand, TierSummary,
+};
+pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
 pub use json::Document;
 pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
-pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
+pub use pauses::{LongPause, PauseSummary, SeriesSummary};
+pub use pool::PoolSummary;
 pub use report::Report;
+pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;

@@ -8,6 +8,7 @@ mod load_bench;
 mod load_check;
 mod machine_code;
 mod monitoring_check;
+mod page_check;
 mod pool_checks;
 mod running;
 
@@ -77,6 +78,13 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         program: Option<std::path::PathBuf>,
     },
+    /// Opens sample reports in headless Chromium: charts, zoom, keys, contrast, an hour of data;
+    /// skipped aloud without a browser, see `xtask/src/page_check.rs`.
+    CheckPage {
+        /// First installs what drives the browser below target/.
+        #[arg(long)]
+        install: bool,
+    },
     /// Builds the probe's eBPF programs from probe-ebpf/, and replaces the committed object.
     Ebpf {
         /// Only checks that the committed object is of these sources.
@@ -91,7 +99,7 @@ enum Task {
     },
     /// Formats (check only), lints and documents with warnings denied.
     Lint,
-    /// Lint, test, asan, valgrind, check-demo, check-load and check-monitoring, in this order.
+    /// Lint, test, asan, valgrind, check-demo, check-load, check-page and check-monitoring, in this order.
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
@@ -128,6 +136,7 @@ fn main() -> Result<()> {
         Task::CheckDemo => demo_check::check(),
         Task::CheckLoad => load_check::check(),
         Task::CheckMonitoring { program } => monitoring_check::check(program),
+        Task::CheckPage { install } => page_check::check(install),
         Task::Ebpf {
             check,
             test_fresh,
@@ -150,6 +159,7 @@ fn main() -> Result<()> {
             pool_checks::valgrind()?;
             demo_check::check()?;
             load_check::check()?;
+            page_check::check(false)?;
             monitoring_check::check(None)
         }
         Task::Bench {
