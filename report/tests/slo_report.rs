@@ -97,7 +97,9 @@ fn objectives_of_the_load_are_the_targets_and_what_no_second_can_keep_is_named()
     assert_eq!(slo.seconds_over(), 2);
     let worst: Vec<u64> = slo.worst.iter().map(|second| second.second).collect();
     assert_eq!(worst, [4, 5]);
-    assert!(report.html().contains("P99.9 &#60; 100 ms") || report.html().contains("P99.9 &lt; 100 ms"));
+    assert!(
+        report.html().contains("P99.9 &#60; 100 ms") || report.html().contains("P99.9 &lt; 100 ms")
+    );
 }
 
 #[test]
