@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use hdrhistogram::Histogram;
 
+use crate::blame::BlameInput;
 use crate::heat;
 use crate::load::LoadDigest;
 use crate::pauses::{PauseDigest, PauseDigestBuilder};
@@ -70,8 +71,8 @@ impl RunDigest {
         let samples = recording.resources.into_iter().map(Ok::<_, Infallible>);
         let Ok(()) = digest.load.resources(samples, &digest.seconds);
         if let Some(pauses) = recording.pauses {
-            let slow = &recording.slow;
-            let mut builder = PauseDigestBuilder::new(&pauses.meta, &digest.seconds, slow);
+            let mut builder =
+                PauseDigestBuilder::new(&pauses.meta, digest.load_of(&recording.slow));
             pauses
                 .intervals
                 .into_iter()
@@ -103,8 +104,7 @@ impl RunDigest {
         }
         digest.load.resources(reader.resources(), &digest.seconds)?;
         if let Some(pauses) = reader.pauses() {
-            let mut builder =
-                PauseDigestBuilder::new(pauses.meta(), &digest.seconds, reader.slow());
+            let mut builder = PauseDigestBuilder::new(pauses.meta(), digest.load_of(reader.slow()));
             for interval in pauses.intervals() {
                 builder.interval(interval?);
             }
@@ -136,6 +136,15 @@ impl RunDigest {
             worst,
             pauses: None,
             load: LoadDigest::default(),
+        }
+    }
+
+    pub(crate) fn load_of<'a>(&'a self, slow: &'a [SlowRequest]) -> BlameInput<'a> {
+        BlameInput {
+            meta: &self.meta,
+            slow,
+            service: &self.service,
+            seconds: &self.seconds,
         }
     }
 

@@ -17,6 +17,7 @@
 //! request, is the replicate; the maximum is always shown; figures of a variant that missed its
 //! schedule are marked as the lower bounds that they are.
 
+mod blame;
 mod compare;
 mod conditions;
 mod digest;
@@ -39,13 +40,14 @@ mod text;
 mod variant;
 mod verdict;
 
+pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
 pub use json::Document;
 pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
-pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
+pub use pauses::{LongPause, PauseSummary, SeriesSummary};
 pub use report::Report;
 pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;

@@ -3,6 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::blame::BlameSummary;
 use crate::digest::RunDigest;
 use crate::load::LoadSummary;
 use crate::pauses::PauseSummary;
@@ -74,6 +75,8 @@ pub struct VariantSummary {
     pub stalls: Stalls,
     /// What a probe saw meanwhile; null when no run was traced.
     pub pauses: Option<PauseSummary>,
+    /// Why its slow requests were slow; null where no run was traced that kept any.
+    pub blame: Option<BlameSummary>,
     /// What a load generator recorded beside response times; absent where there is nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadSummary>,
@@ -146,6 +149,7 @@ impl VariantSummary {
                 .unwrap_or(0),
             stalls,
             pauses: PauseSummary::of(runs),
+            blame: BlameSummary::of(runs),
             load: LoadSummary::of(runs),
             slo: SloSummary::of(runs),
         }

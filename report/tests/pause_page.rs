@@ -40,7 +40,7 @@ fn a_page_shows_what_paused_where_and_for_how_long() {
         "inside munmap",
         "by stress-ng/812",
         "munmap ← extent_dalloc_wrapper ← je_arena_decay",
-        "<h3 id=\"overlap-title\">Slow requests and pauses</h3>",
+        "<h2 id=\"blame-title\">Why the slow requests were slow</h2>",
         "malloc@jemalloc",
         "data-chart=\"pause-p999\"",
         "data-keys=\"marks\"",

@@ -5,6 +5,7 @@
 //! that the page serves readers without sight, without JavaScript or on paper. The charts' data
 //! are in [`data`]. A section has a file of its own, and the page a field for each.
 
+mod blame;
 mod data;
 mod head;
 mod latency;
@@ -51,7 +52,10 @@ const JS: &str = concat!(
     include_str!("../../assets/page.js"),
     "})();\n"
 );
-const CSS: &str = include_str!("../../assets/report.css");
+const CSS: &str = concat!(
+    include_str!("../../assets/report.css"),
+    include_str!("../../assets/blame.css"),
+);
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -71,6 +75,7 @@ struct Page<'a> {
     groups: Vec<variants::Group>,
     latency: latency::Section,
     slo: Option<slo::Section>,
+    blame: Option<blame::Section>,
     slow: Vec<tables::SlowGroup>,
     slow_dropped: String,
     pauses: Option<pauses::Section>,
@@ -118,6 +123,7 @@ pub(crate) fn page(report: &Report) -> String {
         groups: variants::groups(variants, report.story),
         latency: latency::section(report),
         slo: slo::section(report),
+        blame: blame::section(report),
         slow: tables::slow(report),
         slow_dropped: tables::slow_dropped(report),
         pauses: pauses::section(report),

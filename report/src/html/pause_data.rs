@@ -67,14 +67,7 @@ struct Over {
 /// `None` when there is nothing to draw. `loaded` are the runs under load, as places in the
 /// report's list.
 pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
-    let mut kinds: Vec<&str> = Vec::new();
-    for digest in report.runs.iter().filter_map(|run| run.pauses.as_ref()) {
-        for series in digest.series.iter().filter(|series| series.is_time()) {
-            if !series.whole.is_empty() && !kinds.contains(&series.meta.name.as_str()) {
-                kinds.push(&series.meta.name);
-            }
-        }
-    }
+    let kinds = kinds(report);
     if kinds.is_empty() {
         return None;
     }
@@ -97,10 +90,28 @@ pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
             .enumerate()
             .map(|(index, name)| Kind {
                 label: (*name).to_owned(),
-                slot: format!("k{}", index % COLOURS),
+                slot: colour(index),
             })
             .collect(),
     })
+}
+
+/// The series that are drawn, in the order of their colours.
+pub(super) fn kinds(report: &Report) -> Vec<&str> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for digest in report.runs.iter().filter_map(|run| run.pauses.as_ref()) {
+        for series in digest.series.iter().filter(|series| series.is_time()) {
+            if !series.whole.is_empty() && !kinds.contains(&series.meta.name.as_str()) {
+                kinds.push(&series.meta.name);
+            }
+        }
+    }
+    kinds
+}
+
+/// The colour of a series, as the style sheet calls it.
+pub(super) fn colour(index: usize) -> String {
+    format!("k{}", index % COLOURS)
 }
 
 fn line(

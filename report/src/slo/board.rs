@@ -307,7 +307,7 @@ mod tests {
             series: series.to_vec(),
             ..ProbeMeta::default()
         };
-        let builder = PauseDigestBuilder::new(&meta, &digest.seconds, &[]);
+        let builder = PauseDigestBuilder::new(&meta, digest.load_of(&[]));
         let mut traced = builder.finish(&StackTable::default());
         traced.longest_by_second = pauses
             .iter()
