@@ -22,6 +22,7 @@ pub(crate) mod machine;
 pub(crate) mod outcome;
 pub(crate) mod pacer;
 pub(crate) mod placement;
+pub(crate) mod pool_watch;
 pub(crate) mod recorder;
 pub(crate) mod rehearsal;
 pub(crate) mod slow;
@@ -139,7 +140,7 @@ fn run_with<C: Clock>(
     clock: &C,
     facts: ClockFacts,
 ) -> Result<RunOutcome, LoadError> {
-    let placement = Placement::choose(plan.workers)?;
+    let placement = Placement::choose(plan.workers, plan.pin)?;
     let corpus = Corpus::generate(plan.seed);
     let run = conduct::Run {
         plan,

@@ -1,6 +1,7 @@
 //! From the plan's choice to a type: the one place where services are named and built.
 
 use crate::engine::handoff::RING;
+use crate::engine::pool_watch::Watched;
 use crate::error::LoadError;
 use crate::order::heap::{BoxedWindow, HeapStore};
 use crate::order::pooled::{PooledStore, PooledWindow, SPARE};
@@ -9,14 +10,18 @@ use crate::order::service::{Desk, Intake, OrderService};
 use crate::plan::{RunPlan, Service};
 use crate::scenario::ScenarioError;
 use crate::workload::{Back, Front, Noop, Workload};
-use tailcut_pool::{Path, Pool};
+use tailcut_pool::Pool;
 
 /// Something to be done with services of a type that it does not know: compiled for each.
 pub(crate) trait WithWorkload {
     type Output;
 
     /// `make` builds the service of worker n, on the thread that will run it.
-    fn with<W: Workload>(self, make: impl Fn(u32) -> W + Sync, pool: Option<Path>) -> Self::Output;
+    fn with<W: Workload>(
+        self,
+        make: impl Fn(u32) -> W + Sync,
+        pool: Option<&dyn Watched>,
+    ) -> Self::Output;
 }
 
 /// The same for services in two halves.
@@ -28,7 +33,7 @@ pub(crate) trait WithHalves {
         self,
         front: impl Fn(u32) -> F + Sync,
         back: impl Fn(u32) -> B + Sync,
-        pool: Option<Path>,
+        pool: Option<&dyn Watched>,
     ) -> Self::Output;
 }
 
@@ -99,7 +104,7 @@ pub(crate) fn inline<J: WithWorkload>(plan: &RunPlan, job: J) -> Result<J::Outpu
                 let desk = Desk::new(PooledWindow::new(&pool), window, worker);
                 OrderService::new(Intake::new(PooledStore::new(&pool)), desk)
             };
-            job.with(make, Some(pool.path()))
+            job.with(make, Some(&pool))
         }
     })
 }
@@ -120,11 +125,7 @@ fn halves<J: WithHalves>(plan: &RunPlan, job: J) -> Result<J::Output, LoadError>
         Service::Pool => {
             let pool = pool(plan)?;
             let back = |worker| Desk::new(PooledWindow::new(&pool), window, worker);
-            job.with(
-                |_| Intake::new(PooledStore::new(&pool)),
-                back,
-                Some(pool.path()),
-            )
+            job.with(|_| Intake::new(PooledStore::new(&pool)), back, Some(&pool))
         }
     })
 }

@@ -129,6 +129,40 @@ fn a_recording_holds_every_request_of_the_schedule() {
 }
 
 #[test]
+fn a_run_of_the_pool_records_what_it_held_and_what_capacity_that_takes() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan(Service::Pool, dir.path());
+    let outcome = complete(&plan);
+    let recording = Recording::read(&outcome.dir).unwrap();
+    let samples = &recording.pool;
+    // At the beginning, after a second, at the end; one less where the machine was busy for long.
+    assert!((2..=3).contains(&samples.len()), "{samples:?}");
+    let (first, last) = (&samples[0], &samples[samples.len() - 1]);
+    assert!(first.capacity > plan.window && last.capacity == first.capacity);
+    assert!(last.high_water >= plan.window && last.high_water <= last.capacity);
+    assert!(
+        samples
+            .iter()
+            .all(|sample| sample.in_use_max <= plan.window + 1)
+    );
+    let sizing = recording.meta.result.unwrap().pool_sizing.unwrap();
+    let taken = last.gets - first.gets;
+    assert!(taken > 0 && taken <= 32_000, "{taken} of 30,000 requests");
+    let mean = sizing.rate * Nanos(sizing.held_ns).as_secs_f64();
+    assert!((mean - sizing.in_use).abs() < 1.0, "{sizing:?}");
+    assert!(sizing.in_use <= 2_000.0 && sizing.capacity.is_power_of_two());
+    assert!(sizing.capacity_for_peak >= 4_096, "{sizing:?}");
+
+    plan.service = Service::Heap;
+    plan.out_dir = dir.path().join("heap");
+    plan.duration = Nanos::from_millis(200);
+    let recording = Recording::read(&complete(&plan).dir).unwrap();
+    assert!(recording.pool.is_empty() && !plan.out_dir.join("pool.jsonl").exists());
+    assert_eq!(recording.meta.result.unwrap().pool_sizing, None);
+}
+
+#[test]
 fn several_workers_share_the_schedule_and_the_log_has_one_line_a_second() {
     let _alone = alone();
     if available_cpus() < 2 {

@@ -13,8 +13,10 @@ use crate::blame::BlameInput;
 use crate::heat;
 use crate::load::LoadDigest;
 use crate::pauses::{PauseDigest, PauseDigestBuilder};
+use crate::pool::PoolDigest;
 use crate::recording::{
-    self, Interval, Meta, Reader, Recording, RecordingError, SlowRequest, StackTable, State,
+    self, Interval, Meta, PoolSizing, Reader, Recording, RecordingError, SlowRequest, StackTable,
+    State,
 };
 use crate::statistics::{maximum, quantile, total};
 use crate::text;
@@ -39,6 +41,8 @@ pub(crate) struct RunDigest {
     pub(crate) pauses: Option<PauseDigest>,
     /// What the load generator recorded beside response times.
     pub(crate) load: LoadDigest,
+    /// What its pools held; `None` where none was sampled.
+    pub(crate) pools: Option<PoolDigest>,
 }
 
 /// What a report knows of one interval of response times.
@@ -47,6 +51,8 @@ pub(crate) struct Second {
     pub(crate) start_ns: u64,
     pub(crate) length_ns: u64,
     pub(crate) requests: u64,
+    pub(crate) p50_ns: u64,
+    pub(crate) p99_ns: u64,
     pub(crate) p999_ns: u64,
     pub(crate) max_ns: u64,
     /// Requests by latency row of the heat map; rows without any are left out.
@@ -68,6 +74,9 @@ impl RunDigest {
             .for_each(|mark| digest.load.mark(mark));
         let samples = recording.resources.into_iter().map(Ok::<_, Infallible>);
         let Ok(()) = digest.load.resources(samples, &digest.seconds);
+        let samples = recording.pool.into_iter().map(Ok::<_, Infallible>);
+        let Ok(pools) = PoolDigest::of(samples, &digest.seconds, digest.pool_sizing());
+        digest.pools = pools;
         if let Some(pauses) = recording.pauses {
             let mut builder =
                 PauseDigestBuilder::new(&pauses.meta, digest.load_of(&recording.slow));
@@ -101,6 +110,7 @@ impl RunDigest {
             digest.load.mark(&mark?);
         }
         digest.load.resources(reader.resources(), &digest.seconds)?;
+        digest.pools = PoolDigest::of(reader.pool(), &digest.seconds, digest.pool_sizing())?;
         if let Some(pauses) = reader.pauses() {
             let mut builder = PauseDigestBuilder::new(pauses.meta(), digest.load_of(reader.slow()));
             for interval in pauses.intervals() {
@@ -134,10 +144,11 @@ impl RunDigest {
             worst,
             pauses: None,
             load: LoadDigest::default(),
+            pools: None,
         }
     }
 
-    fn load_of<'a>(&'a self, slow: &'a [SlowRequest]) -> BlameInput<'a> {
+    pub(crate) fn load_of<'a>(&'a self, slow: &'a [SlowRequest]) -> BlameInput<'a> {
         BlameInput {
             meta: &self.meta,
             slow,
@@ -167,12 +178,18 @@ impl RunDigest {
         }
     }
 
+    fn pool_sizing(&self) -> Option<PoolSizing> {
+        self.meta.result.as_ref()?.pool_sizing.clone()
+    }
+
     fn close(&mut self, interval: Option<Interval>) {
         if let Some(interval) = interval.filter(|interval| !interval.histogram.is_empty()) {
             self.seconds.push(Second {
                 start_ns: interval.start_monotonic_ns,
                 length_ns: interval.length_ns,
                 requests: interval.histogram.len(),
+                p50_ns: quantile(&interval.histogram, 0.5),
+                p99_ns: quantile(&interval.histogram, 0.99),
                 p999_ns: quantile(&interval.histogram, 0.999),
                 max_ns: maximum(&interval.histogram),
                 heat: heat::rows(&interval.histogram),

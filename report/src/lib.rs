@@ -17,6 +17,7 @@
 //! request, is the replicate; the maximum is always shown; figures of a variant that missed its
 //! schedule are marked as the lower bounds that they are.
 
+mod allocator;
 mod blame;
 mod compare;
 mod conditions;
@@ -30,8 +31,10 @@ mod load;
 mod markdown;
 mod measures;
 mod pauses;
+mod pool;
 pub mod recording;
 mod report;
+mod slo;
 pub mod statistics;
 pub mod summary;
 mod table;
@@ -39,6 +42,10 @@ mod text;
 mod variant;
 mod verdict;
 
+pub use allocator::{
+    AllocatorSummary, CallSiteSummary, LifetimeBand, LifetimeSummary, NotTraced, SizeClass,
+    SizeSummary, SlowSiteSummary, StackDepth, TierBand, TierSummary,
+};
 pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
 pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
@@ -47,7 +54,9 @@ pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
 pub use pauses::{LongPause, PauseSummary, SeriesSummary};
+pub use pool::PoolSummary;
 pub use report::Report;
+pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;

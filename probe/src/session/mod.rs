@@ -253,6 +253,8 @@ impl Session {
             target: self.target.clone(),
             left_out: self.left_out.clone(),
             floor: self.floor_entries(),
+            // Without them the rest of a recording is still true.
+            sizes: self.sizes().unwrap_or_default(),
             ..About::default()
         }
     }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use hdrhistogram::Histogram;
 
 use super::cleaned::cleaned;
+use crate::allocator::{Role, StackWeigher, WeighedStacks};
 use crate::blame::{BlameBuilder, BlameInput, Known, RunBlame};
 use crate::digest::Second;
 use crate::recording::{self, Interval, Pause, ProbeMeta, SeriesMeta, StackTable, Unit};
@@ -34,12 +35,16 @@ pub(crate) struct PauseDigest {
     pub(crate) longest: Vec<DigestedPause>,
     /// The longest pause of each kind in each measured second, in the order of time.
     pub(crate) marks: Vec<Mark>,
+    /// The same in short, of all seconds, in the order of seconds: what the service level is judged by.
+    pub(crate) longest_by_second: Vec<SecondPause>,
     /// Pauses of the measured seconds that are not among them.
     pub(crate) unmarked: u64,
     /// `None` where no slow request was kept.
     pub(crate) blame: Option<RunBlame>,
     /// Intervals and pauses that were recorded and are in none of the figures.
     pub(crate) ignored: u64,
+    /// The stacks of what is the allocator's.
+    pub(crate) stacks: WeighedStacks,
 }
 
 /// One series of a run.
@@ -75,6 +80,16 @@ pub(crate) struct Mark {
     pub(crate) pause: DigestedPause,
 }
 
+/// The longest pause of a kind that began in a measured second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SecondPause {
+    /// Its series, as a place in the digest's list.
+    pub(crate) series: usize,
+    pub(crate) thread: u32,
+    pub(crate) start_ns: u64,
+    pub(crate) length_ns: u64,
+}
+
 impl PauseDigest {
     /// Start and end of tracing on `CLOCK_MONOTONIC`: what the probe says, or what it recorded.
     pub(crate) fn span(&self) -> (u64, u64) {
@@ -108,6 +123,7 @@ pub(crate) struct PauseDigestBuilder<'a> {
     marks: BTreeMap<(usize, usize), Pause>,
     in_seconds: u64,
     blame: BlameBuilder<'a>,
+    stacks: StackWeigher,
     /// The seconds of the load, if there was one, in the order of time.
     measured: &'a [Second],
 }
@@ -123,9 +139,11 @@ impl<'a> PauseDigestBuilder<'a> {
                 series: Vec::new(),
                 longest: Vec::new(),
                 marks: Vec::new(),
+                longest_by_second: Vec::new(),
                 unmarked: 0,
                 blame: None,
                 ignored: 0,
+                stacks: WeighedStacks::default(),
             },
             places: HashMap::new(),
             pending: Vec::new(),
@@ -133,6 +151,7 @@ impl<'a> PauseDigestBuilder<'a> {
             marks: BTreeMap::new(),
             in_seconds: 0,
             blame: BlameBuilder::new(load),
+            stacks: StackWeigher::default(),
             measured: load.seconds,
         };
         for series in series {
@@ -169,7 +188,13 @@ impl<'a> PauseDigestBuilder<'a> {
             self.digest.ignored += 1;
             return;
         };
-        if !self.digest.series[place].meta.pause {
+        let meta = &self.digest.series[place].meta;
+        if Role::of(&meta.name).is_some() {
+            let detail = meta.detail.as_deref().unwrap_or_default();
+            let has_bytes = detail.starts_with("bytes");
+            self.stacks.pause(&pause, place, has_bytes);
+        }
+        if !meta.pause {
             return;
         }
         let kind = &self.digest.series[place].meta.name;
@@ -198,7 +223,9 @@ impl<'a> PauseDigestBuilder<'a> {
     /// Whether [`PauseDigestBuilder::finish`] has a use for the stacks.
     pub(crate) fn points_to_stacks(&self) -> bool {
         let mut shown = self.longest.iter().flatten().chain(self.marks.values());
-        shown.any(|pause| pause.stack.is_some()) || self.blame.points_to_stacks()
+        shown.any(|pause| pause.stack.is_some())
+            || self.blame.points_to_stacks()
+            || self.stacks.points_to_stacks()
     }
 
     /// What came of it.
@@ -207,6 +234,7 @@ impl<'a> PauseDigestBuilder<'a> {
             series.close(pending);
         }
         let table = stacks;
+        self.digest.stacks = self.stacks.finish(stacks);
         let stacks: HashMap<u32, Vec<String>> = stacks
             .stacks
             .iter()
@@ -245,6 +273,16 @@ impl<'a> PauseDigestBuilder<'a> {
         self.digest
             .longest
             .sort_by_key(|pause| Reverse(pause.length_ns));
+
+        let by_second = self.marks.iter();
+        self.digest.longest_by_second = by_second
+            .map(|((_, series), pause)| SecondPause {
+                series: *series,
+                thread: pause.thread,
+                start_ns: pause.start_ns,
+                length_ns: pause.length_ns(),
+            })
+            .collect();
 
         let mut marks: Vec<(usize, usize, Pause)> = self
             .marks
@@ -316,6 +354,8 @@ impl SeriesDigest {
                 start_ns: interval.start_monotonic_ns,
                 length_ns: interval.length_ns,
                 requests: interval.histogram.len(),
+                p50_ns: quantile(&interval.histogram, 0.5),
+                p99_ns: quantile(&interval.histogram, 0.99),
                 p999_ns: quantile(&interval.histogram, 0.999),
                 max_ns: maximum(&interval.histogram),
                 heat: Vec::new(),

@@ -21,6 +21,8 @@ mod summary;
 pub(crate) mod tables;
 mod verdict;
 
+#[cfg(test)]
+pub(crate) use digest::SecondPause;
 pub(crate) use digest::{DigestedPause, PauseDigest, PauseDigestBuilder, SeriesDigest};
 pub use summary::{LongPause, PauseSummary, SeriesSummary};
 pub(crate) use verdict::only_traced;

@@ -1,7 +1,7 @@
-//! Reads `marks.jsonl` and `resources.jsonl`, line by line.
+//! Reads `marks.jsonl`, `resources.jsonl` and `pool.jsonl`, line by line.
 //!
 //! Constant memory whatever the file's length: a line has a limit, and [`Recording`](super::Recording)
-//! holds a bounded number of them. What one writer leaves out another may add, so both files may be
+//! holds a bounded number of them. What one writer leaves out another may add, so each file may be
 //! missing, and unknown fields are ignored.
 
 use std::marker::PhantomData;
@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::lines::{Lines, is_torn};
-use super::{MARK_FILE, Mark, RESOURCE_FILE, RecordingError, ResourceSample};
+use super::{
+    MARK_FILE, Mark, POOL_FILE, PoolSample, RESOURCE_FILE, RecordingError, ResourceSample,
+};
 
-/// The longest line of either file, in bytes.
+/// The longest line of any of them, in bytes.
 const LINE_LIMIT: u64 = 16 << 10;
 
 /// One JSON object a line; ends after the first error.
@@ -29,6 +31,9 @@ pub type Marks = Listed<Mark>;
 /// Iterator over the samples of a [`Reader`](super::Reader), in the order of the list.
 pub type Resources = Listed<ResourceSample>;
 
+/// Iterator over the samples of pools of a [`Reader`](super::Reader), in the order of the list.
+pub type PoolSamples = Listed<PoolSample>;
+
 pub(super) fn marks(dir: &Path) -> Marks {
     Listed::of(dir.join(MARK_FILE), "mark")
 }
@@ -37,9 +42,15 @@ pub(super) fn resources(dir: &Path) -> Resources {
     Listed::of(dir.join(RESOURCE_FILE), "sample of resources")
 }
 
-/// Whether one of the two files ends in a line that was cut off.
+pub(super) fn pool(dir: &Path) -> PoolSamples {
+    Listed::of(dir.join(POOL_FILE), "sample of a pool")
+}
+
+/// Whether one of these files ends in a line that was cut off.
 pub(super) fn torn(dir: &Path) -> Result<bool, RecordingError> {
-    Ok(is_torn(&dir.join(MARK_FILE))? || is_torn(&dir.join(RESOURCE_FILE))?)
+    let files = [MARK_FILE, RESOURCE_FILE, POOL_FILE];
+    let mut torn = files.iter().map(|file| is_torn(&dir.join(file)));
+    torn.try_fold(false, |any, torn| Ok(any || torn?))
 }
 
 /// At most `most` of a list, and how many more there are.

@@ -1,7 +1,9 @@
 //! Invents recordings that look like those of real runs, the same at every call.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod hostile;
 pub mod network;
+pub mod sections;
 pub mod traced;
 
 use std::path::Path;
@@ -259,6 +261,7 @@ pub fn recording(profile: &Profile, run: u32, sequence: u32, seconds: u64) -> Re
         slow: Vec::new(),
         marks: Vec::new(),
         resources: Vec::new(),
+        pool: Vec::new(),
         not_read: 0,
         torn: false,
         pauses: None,
@@ -304,6 +307,7 @@ pub fn write(dir: &Path, recording: &Recording) -> Result<(), RecordingError> {
     writer.slow(&recording.slow)?;
     writer.marks(&recording.marks)?;
     writer.resources(&recording.resources)?;
+    writer.pool(&recording.pool)?;
     writer.finish(&recording.meta)
 }
 
