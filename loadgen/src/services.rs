@@ -8,6 +8,7 @@ use crate::order::pooled::{PooledStore, PooledWindow, SPARE};
 use crate::order::preshaped::{FlatOrder, PreshapedStore};
 use crate::order::service::{Desk, Intake, OrderService};
 use crate::plan::{RunPlan, Service};
+use crate::scenario::ScenarioError;
 use crate::workload::{Back, Front, Noop, Workload};
 use tailcut_pool::Pool;
 
@@ -34,6 +35,44 @@ pub(crate) trait WithHalves {
         back: impl Fn(u32) -> B + Sync,
         pool: Option<&dyn Watched>,
     ) -> Self::Output;
+}
+
+/// Which services a run loads.
+pub(crate) trait Served {
+    /// Hands `job` the way to build services that one thread each runs.
+    fn inline<J: WithWorkload>(self, plan: &RunPlan, job: J) -> Result<J::Output, LoadError>;
+
+    /// The same for services in two halves.
+    fn halves<J: WithHalves>(self, plan: &RunPlan, job: J) -> Result<J::Output, LoadError>;
+}
+
+/// Those that the plan names.
+pub(crate) struct Named;
+
+impl Served for Named {
+    fn inline<J: WithWorkload>(self, plan: &RunPlan, job: J) -> Result<J::Output, LoadError> {
+        inline(plan, job)
+    }
+
+    fn halves<J: WithHalves>(self, plan: &RunPlan, job: J) -> Result<J::Output, LoadError> {
+        halves(plan, job)
+    }
+}
+
+/// Anybody's, which this makes.
+pub(crate) struct Own<M>(pub(crate) M);
+
+impl<W: Workload, M: Fn(u32) -> W + Sync> Served for Own<M> {
+    fn inline<J: WithWorkload>(self, _: &RunPlan, job: J) -> Result<J::Output, LoadError> {
+        Ok(job.with(self.0, None))
+    }
+
+    fn halves<J: WithHalves>(self, _: &RunPlan, _: J) -> Result<J::Output, LoadError> {
+        Err(ScenarioError::Refused(
+            "a workload of one's own runs on one thread; choose the form inline".to_owned(),
+        )
+        .into())
+    }
 }
 
 /// Builds what the plan's services share, and hands `job` the way to build each.
@@ -71,7 +110,7 @@ pub(crate) fn inline<J: WithWorkload>(plan: &RunPlan, job: J) -> Result<J::Outpu
 }
 
 /// As [`inline`], for the two-thread form.
-pub(crate) fn halves<J: WithHalves>(plan: &RunPlan, job: J) -> Result<J::Output, LoadError> {
+fn halves<J: WithHalves>(plan: &RunPlan, job: J) -> Result<J::Output, LoadError> {
     let window = plan.window;
     Ok(match plan.service {
         Service::Noop => job.with(|_| Noop::default(), |_| Noop::default(), None),

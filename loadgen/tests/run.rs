@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tailcut_loadgen::scenario::{Arrivals, Shard, WarmUp};
+use tailcut_loadgen::workload::{Verdict, Workload};
 use tailcut_loadgen::{
-    Form, LoadError, Nanos, Rate, RunOutcome, RunPlan, Service, available_cpus, run,
+    Form, LoadError, Nanos, Rate, RunOutcome, RunPlan, Service, available_cpus, run, run_workload,
 };
 use tailcut_report::recording::{Mark, RESPONSE, Recording, RecordingError, SERVICE, State};
 
@@ -52,6 +53,47 @@ fn all_forms_of_the_service_give_the_same_checksum() {
         assert_eq!(checksum(Service::Heap, Form::Handoff, 2), expected);
         assert_eq!(checksum(Service::Pool, Form::Handoff, 2), expected);
         assert_eq!(checksum(Service::HeapPreshaped, Form::Handoff, 2), expected);
+    }
+}
+
+/// Counts what it is given.
+struct Counting(u64);
+
+impl Workload for Counting {
+    fn handle(&mut self, _: &[u8]) -> Verdict {
+        self.0 += 1;
+        Verdict::Accepted
+    }
+
+    fn checksum(&self) -> u64 {
+        self.0
+    }
+
+    fn settled_windows(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_workload_of_ones_own_is_run_on_one_thread() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let mut plan = plan(Service::Noop, dir.path());
+    plan.duration = Nanos::from_millis(200);
+    let outcome = run_workload(&plan, |_| Counting(0), &stop, &mut |_| ()).unwrap();
+    let result = outcome.meta.result.unwrap();
+    assert_eq!(result.offered, 4_000);
+    assert_eq!(result.completed, 4_000);
+    // The rehearsal alone: two windows and some.
+    assert!(u64::from_str_radix(&result.checksum, 16).unwrap() >= 4_000);
+
+    if available_cpus() >= 2 {
+        plan.form = Form::Handoff;
+        plan.workers = 2;
+        plan.out_dir = dir.path().join("halves");
+        let refused = run_workload(&plan, |_| Counting(0), &stop, &mut |_| ());
+        assert!(refused.is_err_and(|error| error.to_string().contains("one thread")));
     }
 }
 
