@@ -50,6 +50,8 @@ pub(crate) struct Second {
     pub(crate) start_ns: u64,
     pub(crate) length_ns: u64,
     pub(crate) requests: u64,
+    pub(crate) p50_ns: u64,
+    pub(crate) p99_ns: u64,
     pub(crate) p999_ns: u64,
     pub(crate) max_ns: u64,
     /// Requests by latency row of the heat map; rows without any are left out.
@@ -177,6 +179,8 @@ impl RunDigest {
                 start_ns: interval.start_monotonic_ns,
                 length_ns: interval.length_ns,
                 requests: interval.histogram.len(),
+                p50_ns: quantile(&interval.histogram, 0.5),
+                p99_ns: quantile(&interval.histogram, 0.99),
                 p999_ns: quantile(&interval.histogram, 0.999),
                 max_ns: maximum(&interval.histogram),
                 heat: heat::rows(&interval.histogram),

@@ -33,6 +33,7 @@ mod pauses;
 mod pool;
 pub mod recording;
 mod report;
+mod slo;
 pub mod statistics;
 pub mod summary;
 mod table;
@@ -53,6 +54,7 @@ pub use load::{
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
 pub use pool::PoolSummary;
 pub use report::Report;
+pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;

@@ -8,6 +8,7 @@ use crate::load;
 use crate::pauses::tables;
 use crate::pool;
 use crate::report::Report;
+use crate::slo;
 use crate::table::Table;
 use crate::text::clean;
 
@@ -26,6 +27,9 @@ pub(crate) fn comment(report: &Report) -> String {
     if !report.variants.is_empty() {
         text.push('\n');
         table(&mut text, &report.table());
+    }
+    if let Some(line) = slo::tables::line(report) {
+        let _ = writeln!(text, "\n{}", escape(&line));
     }
     recorded_beside(&mut text, report);
     pools(&mut text, report);

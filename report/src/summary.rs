@@ -9,6 +9,7 @@ use crate::load::LoadSummary;
 use crate::pauses::PauseSummary;
 use crate::pool::PoolSummary;
 use crate::recording::Stalls;
+use crate::slo::SloSummary;
 use crate::statistics::{maximum, mean, median, quantile, total};
 
 /// The figures of one variant over all its runs.
@@ -78,6 +79,8 @@ pub struct VariantSummary {
     /// What a load generator recorded beside response times; absent where there is nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadSummary>,
+    /// The service level, second by second, and the health score; null where no second was measured.
+    pub slo: Option<SloSummary>,
     /// What a probe saw of the allocator; absent where nobody looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allocator: Option<AllocatorSummary>,
@@ -152,6 +155,7 @@ impl VariantSummary {
             stalls,
             pauses: PauseSummary::of(runs),
             load: LoadSummary::of(runs),
+            slo: SloSummary::of(runs),
             allocator: AllocatorSummary::of(runs),
             pools: PoolSummary::of(runs),
         }

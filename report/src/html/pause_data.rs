@@ -41,6 +41,11 @@ struct Line {
     name: String,
     run: u32,
     slot: String,
+    /// Its place in the list of all runs under load; null for one that was only traced.
+    over: Option<usize>,
+    /// From its first measured second to its first traced one, in seconds; negative where tracing
+    /// began first.
+    offset: f64,
     /// Seconds that one point stands for.
     seconds: u64,
     /// Points; those without a value are null.
@@ -78,8 +83,9 @@ pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
         runs: report
             .runs
             .iter()
-            .filter(|run| traced(run))
-            .filter_map(|run| line(report, run, &kinds))
+            .enumerate()
+            .filter(|(_, run)| traced(run))
+            .filter_map(|run| line(report, run, loaded, &kinds))
             .collect(),
         over: loaded
             .iter()
@@ -97,7 +103,12 @@ pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
     })
 }
 
-fn line(report: &Report, run: &RunDigest, kinds: &[&str]) -> Option<Line> {
+fn line(
+    report: &Report,
+    (place_of_run, run): (usize, &RunDigest),
+    loaded: &[usize],
+    kinds: &[&str],
+) -> Option<Line> {
     let digest = run.pauses.as_ref()?;
     let (index, variant): (usize, &Variant) = report
         .all_variants()
@@ -135,6 +146,8 @@ fn line(report: &Report, run: &RunDigest, kinds: &[&str]) -> Option<Line> {
         name: variant.label().to_owned(),
         run: run.meta.run,
         slot: slot(variant, index),
+        over: loaded.iter().position(|place| *place == place_of_run),
+        offset: round((start as f64 - run.start_ns() as f64) / 1e9),
         seconds: joined,
         length,
         p999: by_kind(|second| second.p999_ns),

@@ -37,6 +37,8 @@ pub(crate) struct PauseDigest {
     pub(crate) longest: Vec<DigestedPause>,
     /// The longest pause of each kind in each measured second, in the order of time.
     pub(crate) marks: Vec<Mark>,
+    /// The same in short, of all seconds, in the order of seconds: what the service level is judged by.
+    pub(crate) longest_by_second: Vec<SecondPause>,
     /// Pauses of the measured seconds that are not among them.
     pub(crate) unmarked: u64,
     /// `None` where no slow request was kept.
@@ -78,6 +80,16 @@ pub(crate) struct Mark {
     /// When it began, in seconds of the run: 2.25 is a quarter into the third.
     pub(crate) second: f64,
     pub(crate) pause: DigestedPause,
+}
+
+/// The longest pause of a kind that began in a measured second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SecondPause {
+    /// Its series, as a place in the digest's list.
+    pub(crate) series: usize,
+    pub(crate) thread: u32,
+    pub(crate) start_ns: u64,
+    pub(crate) length_ns: u64,
 }
 
 impl PauseDigest {
@@ -134,6 +146,7 @@ impl<'a> PauseDigestBuilder<'a> {
                 series: Vec::new(),
                 longest: Vec::new(),
                 marks: Vec::new(),
+                longest_by_second: Vec::new(),
                 unmarked: 0,
                 overlap: None,
                 ignored: 0,
@@ -266,6 +279,16 @@ impl<'a> PauseDigestBuilder<'a> {
             .longest
             .sort_by_key(|pause| Reverse(pause.length_ns));
 
+        let by_second = self.marks.iter();
+        self.digest.longest_by_second = by_second
+            .map(|((_, series), pause)| SecondPause {
+                series: *series,
+                thread: pause.thread,
+                start_ns: pause.start_ns,
+                length_ns: pause.length_ns(),
+            })
+            .collect();
+
         let mut marks: Vec<(usize, usize, Pause)> = self
             .marks
             .into_iter()
@@ -328,6 +351,8 @@ impl SeriesDigest {
                 start_ns: interval.start_monotonic_ns,
                 length_ns: interval.length_ns,
                 requests: interval.histogram.len(),
+                p50_ns: quantile(&interval.histogram, 0.5),
+                p99_ns: quantile(&interval.histogram, 0.99),
                 p999_ns: quantile(&interval.histogram, 0.999),
                 max_ns: maximum(&interval.histogram),
                 heat: Vec::new(),

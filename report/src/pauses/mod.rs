@@ -21,6 +21,8 @@ mod summary;
 pub(crate) mod tables;
 mod verdict;
 
+#[cfg(test)]
+pub(crate) use digest::SecondPause;
 pub(crate) use digest::{DigestedPause, PauseDigest, PauseDigestBuilder, SeriesDigest};
 pub use overlap::Overlap;
 pub use summary::{LongPause, PauseSummary, SeriesSummary};
