@@ -50,8 +50,8 @@ const JS: &str = concat!(
     include_str!("../../assets/slo.js"),
     include_str!("../../assets/heat.js"),
     include_str!("../../assets/load.js"),
-    include_str!("../../assets/keyboard.js"),
     include_str!("../../assets/pool.js"),
+    include_str!("../../assets/keyboard.js"),
     include_str!("../../assets/page.js"),
     "})();\n"
 );
