@@ -17,7 +17,8 @@
 //! request, is the replicate; the maximum is always shown; figures of a variant that missed its
 //! schedule are marked as the lower bounds that they are.
 
-mod compare;
+mod before_after;
+pub mod compare;
 mod conditions;
 mod digest;
 mod error;
@@ -38,7 +39,7 @@ mod text;
 mod variant;
 mod verdict;
 
-pub use compare::{Comparison, ComparisonRow};
+pub use before_after::{BeforeAfter, BeforeAfterRow};
 pub use error::ReportError;
 pub use json::Document;
 pub use load::{

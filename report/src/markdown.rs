@@ -83,7 +83,7 @@ fn write_parts<const N: usize>(text: &mut String, parts: [(&str, Option<Table>);
     }
 }
 
-fn table(text: &mut String, table: &Table) {
+pub(crate) fn table(text: &mut String, table: &Table) {
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
         format!("| {} |\n", cells.join(" | "))
@@ -100,7 +100,7 @@ fn table(text: &mut String, table: &Table) {
 }
 
 /// Takes from a text whatever Markdown or HTML would make of it.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in clean(text).chars() {
         match letter {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
-use crate::compare::{Comparison, compare};
+use crate::before_after::{BeforeAfter, compare};
 use crate::digest::RunDigest;
 use crate::error::ReportError;
 use crate::html;
@@ -31,7 +31,7 @@ pub struct Report {
     /// What was traced without a load of ours.
     pub(crate) traced: Vec<Variant>,
     pub(crate) story: Story,
-    pub(crate) comparison: Option<Comparison>,
+    pub(crate) comparison: Option<BeforeAfter>,
     pub(crate) verdict: Verdict,
 }
 
@@ -138,7 +138,7 @@ impl Report {
     }
 
     /// The best heap allocator against the pool; `None` when one of them is missing.
-    pub fn comparison(&self) -> Option<&Comparison> {
+    pub fn comparison(&self) -> Option<&BeforeAfter> {
         self.comparison.as_ref()
     }
 

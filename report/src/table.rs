@@ -1,6 +1,6 @@
 //! Tables as text, for a terminal or for Markdown.
 
-use crate::compare::{Comparison, pool};
+use crate::before_after::{BeforeAfter, pool};
 use crate::format;
 use crate::load::{self, Story};
 use crate::measures::{Context, MEASURES, Measure};
@@ -88,7 +88,7 @@ impl Table {
         })
     }
 
-    pub(crate) fn of_comparison(comparison: &Comparison) -> Table {
+    pub(crate) fn of_comparison(comparison: &BeforeAfter) -> Table {
         Table {
             header: vec![
                 String::new(),

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::compare::{best_heap, pool};
+use crate::before_after::{best_heap, pool};
 use crate::digest::RunDigest;
 use crate::format;
 use crate::statistics::total;

@@ -3,7 +3,7 @@
 //! [`scenario`] holds the flags that say what to run; every command that runs something takes them, beside or
 //! instead of a scenario file. Each command has a file of its own.
 
-mod compare;
+pub(crate) mod compare;
 mod ending;
 mod json;
 mod live;

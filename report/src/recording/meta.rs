@@ -203,6 +203,15 @@ pub struct RunResult {
     pub objectives: Vec<ObjectiveResult>,
 }
 
+impl RunResult {
+    /// Requests that failed or were never answered ([`RunResult::failed`]), as a share of those that the schedule
+    /// held, 0 to 1; nothing when it held none.
+    #[must_use]
+    pub fn error_share(&self) -> Option<f64> {
+        (self.offered > 0).then(|| (self.failed as f64 / self.offered as f64).min(1.0))
+    }
+}
+
 /// The generator's own part in the figures.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

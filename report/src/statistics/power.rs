@@ -84,7 +84,7 @@ pub fn spread(a: &[f64], b: &[f64]) -> f64 {
     if distances.is_empty() {
         return 0.0;
     }
-    super::median(&distances) / MEDIAN_DISTANCE
+    super::median_of(&distances) / MEDIAN_DISTANCE
 }
 
 /// The largest U (of the smaller side) at which p is at most `level`.

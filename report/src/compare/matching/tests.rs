@@ -91,7 +91,7 @@ fn runs_of_one_side_must_be_repetitions() {
 #[test]
 fn a_run_that_measured_nothing_or_not_to_the_end_is_refused_by_name() {
     let text = refusal(|_, b| {
-        b[1].meta.state = tailcut_report::recording::State::Partial;
+        b[1].meta.state = crate::recording::State::Partial;
         b[1].meta.state_reason = Some("interrupted".to_owned());
     });
     assert!(

@@ -1,7 +1,7 @@
 use super::*;
 use crate::compare::simulated::side;
 use crate::compare::verdict::Outcome;
-use tailcut_report::recording::Generator;
+use crate::recording::Generator;
 
 const SLOW: [f64; 5] = [1.0, 1.04, 0.97, 1.02, 1.05];
 const FAST: [f64; 5] = [0.41, 0.43, 0.42, 0.4, 0.44];
@@ -16,7 +16,7 @@ fn row<'c>(comparison: &'c Comparison, name: &str) -> &'c Row {
         .expect("it is there")
 }
 
-fn with(runs: &mut [Run], change: impl Fn(&mut tailcut_report::recording::RunResult)) {
+fn with(runs: &mut [Run], change: impl Fn(&mut crate::recording::RunResult)) {
     for run in runs {
         change(run.meta.result.as_mut().expect("it has ended"));
     }

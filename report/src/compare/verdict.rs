@@ -6,13 +6,13 @@
 //!   side with such a run is never called the faster one. That it is slower can be said: "at least".
 //! - Failed requests count in the latencies, and a refusal may be quick. A side that fails more than the other,
 //!   and by more than a thousandth of its requests, is not called the faster one either.
-//! - Without a difference the sentence says how large one would have had to be ([`super::statistics::power`]).
+//! - Without a difference the sentence says how large one would have had to be ([`crate::statistics::power`]).
 
+use crate::format;
 use serde::Serialize;
-use tailcut_report::format;
 
 use super::comparison::{Options, Row, SideSummary, detectable};
-use super::statistics::rank_sum::smallest_p;
+use crate::statistics::rank_sum::smallest_p;
 
 /// A side that fails so much more of its requests, as a share, is not called faster.
 const FAILS_MORE: f64 = 0.001;

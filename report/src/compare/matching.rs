@@ -7,9 +7,9 @@
 
 use std::fmt;
 
+use crate::format;
+use crate::recording::Meta;
 use serde::Serialize;
-use tailcut_report::format;
-use tailcut_report::recording::Meta;
 
 use super::CompareError;
 use super::order::Side;
@@ -193,7 +193,7 @@ fn apart(one: &Run, other: &Run) -> Result<(), CompareError> {
 
 /// A text from a recording, which may be anybody's.
 pub(super) fn text(text: &str) -> String {
-    tailcut_report::printable_name(text)
+    crate::text::name(text)
 }
 
 #[cfg(test)]

@@ -2,13 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::recording::{self, Meta, RESPONSE, Reader, RunResult, State};
 use hdrhistogram::Histogram;
-use tailcut_report::recording::{Meta, RESPONSE, Reader, State};
 
 use super::CompareError;
-use crate::engine::RunOutcome;
-use crate::engine::interval;
-use crate::scenario::slo::error_share;
 
 /// One run: what it was, and how long its requests took.
 #[derive(Debug, Clone)]
@@ -28,18 +25,12 @@ impl Run {
     /// A folder that holds no recording, or a damaged one.
     pub fn read(dir: &Path) -> Result<Run, CompareError> {
         let reader = Reader::open(dir)?;
-        let mut response = interval::histogram();
-        // Other tools' recordings may hold longer times than ours do.
-        response.auto(true);
+        let mut response = recording::empty();
         for interval in reader.intervals() {
             let interval = interval?;
             if interval.series == RESPONSE {
-                response.add(&interval.histogram).map_err(|cause| {
-                    CompareError::ForeignHistogram {
-                        dir: dir.to_path_buf(),
-                        reason: cause.to_string(),
-                    }
-                })?;
+                // Other tools' recordings may hold longer times than ours do.
+                recording::add(&mut response, &interval.histogram);
             }
         }
         Ok(Run {
@@ -47,16 +38,6 @@ impl Run {
             meta: reader.meta().clone(),
             response,
         })
-    }
-
-    /// The run that has just ended.
-    #[must_use]
-    pub fn of_outcome(outcome: RunOutcome) -> Run {
-        Run {
-            dir: outcome.dir,
-            meta: outcome.meta,
-            response: outcome.response,
-        }
     }
 
     /// Whether it came to its end.
@@ -69,7 +50,7 @@ impl Run {
     /// loop has no schedule to miss.
     #[must_use]
     pub fn kept_its_schedule(&self) -> bool {
-        let kept = |result: &tailcut_report::recording::RunResult| result.schedule_kept;
+        let kept = |result: &RunResult| result.schedule_kept;
         self.meta.load.closed_loop || self.meta.result.as_ref().is_some_and(kept)
     }
 
@@ -79,7 +60,7 @@ impl Run {
         self.meta
             .result
             .as_ref()
-            .and_then(error_share)
+            .and_then(RunResult::error_share)
             .unwrap_or(0.0)
     }
 }

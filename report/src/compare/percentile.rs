@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::statistics::{maximum, quantile};
 use hdrhistogram::Histogram;
-use tailcut_report::statistics::{maximum, quantile};
 
 /// A percentile of response time; the maximum is one, too.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -9,11 +9,12 @@ use super::matching::{self, Difference};
 use super::order::Side;
 use super::percentile::Percentile;
 use super::run::Run;
-use super::statistics::bootstrap::{self, ConfidenceInterval};
-use super::statistics::rank_sum::rank_sum;
-use super::statistics::{holm, median, power};
 use super::verdict::{self, Verdict};
 use super::{CompareError, verdict::Grounds};
+use crate::format;
+use crate::statistics::bootstrap::{self, ConfidenceInterval};
+use crate::statistics::rank_sum::rank_sum;
+use crate::statistics::{holm, median_of, power};
 
 /// Version of the form of a [`Comparison`] as JSON.
 pub const SCHEMA: u32 = 1;
@@ -120,11 +121,48 @@ pub struct Figures {
     pub all_requests_ns: u64,
 }
 
+impl Figures {
+    /// `31.2 ms (29.8 to 33 ms)`: the median of the runs, and where it lies with 95% confidence, if that is known.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let median = format::duration(self.median_ns);
+        match self.interval_ns {
+            Some(interval) => format!(
+                "{median} ({} to {})",
+                format::duration(interval.low),
+                format::duration(interval.high)
+            ),
+            None => median,
+        }
+    }
+
+    /// Logarithms of the runs' figures, because what differs from run to run and from side to side is a factor.
+    #[allow(clippy::cast_precision_loss)] // latencies stay below 2^53 ns
+    pub(crate) fn logs(&self) -> Vec<f64> {
+        let runs = self.runs_ns.iter();
+        runs.map(|ns| (*ns.max(&1) as f64).ln()).collect()
+    }
+}
+
 impl Row {
     /// Whether the verdict is about it.
     #[must_use]
     pub fn is_judged(&self) -> bool {
         self.p_adjusted.is_some()
+    }
+
+    /// `0.42× (0.38 to 0.47)`: the ratio, and where it lies with 95% confidence, if that is known.
+    #[must_use]
+    pub fn ratio_text(&self) -> String {
+        let ratio = format::ratio(self.ratio);
+        match self.ratio_interval {
+            Some(interval) => format!(
+                "{ratio} ({} to {})",
+                format::ratio(interval.low).trim_end_matches('×'),
+                format::ratio(interval.high).trim_end_matches('×')
+            ),
+            None => ratio,
+        }
     }
 
     /// `***`, `**`, `*` for a corrected p up to 0.001, 0.01 and 0.05; nothing otherwise, or if it is not
@@ -211,7 +249,7 @@ fn row(percentile: Percentile, a: Measured<'_>, b: Measured<'_>) -> Row {
     Row {
         percentile: percentile.to_string(),
         quantile: percentile.quantile(),
-        ratio: (median(&logs_b) - median(&logs_a)).exp(),
+        ratio: (median_of(&logs_b) - median_of(&logs_a)).exp(),
         ratio_interval: bootstrap::of_difference(&logs_a, &logs_b)
             .map(|interval| interval.map(f64::exp)),
         p: test.map_or(1.0, |test| test.p),
@@ -228,41 +266,35 @@ fn row(percentile: Percentile, a: Measured<'_>, b: Measured<'_>) -> Row {
     }
 }
 
-/// Logarithms, because what differs from run to run and from side to side is a factor.
-#[allow(clippy::cast_precision_loss)] // latencies stay below 2^53 ns
 fn figures(percentile: Percentile, (runs, merged): Measured<'_>) -> (Figures, Vec<f64>) {
-    let runs_ns: Vec<u64> = runs
-        .iter()
-        .map(|run| percentile.of(&run.response))
-        .collect();
-    let logs: Vec<f64> = runs_ns.iter().map(|ns| (*ns.max(&1) as f64).ln()).collect();
-    let figures = Figures {
-        median_ns: median(&logs).exp(),
-        interval_ns: bootstrap::of_median(&logs).map(|interval| interval.map(f64::exp)),
+    let mut figures = Figures {
+        runs_ns: runs
+            .iter()
+            .map(|run| percentile.of(&run.response))
+            .collect(),
+        median_ns: 0.0,
+        interval_ns: None,
         all_requests_ns: percentile.of(merged),
-        runs_ns,
     };
+    let logs = figures.logs();
+    figures.median_ns = median_of(&logs).exp();
+    figures.interval_ns = bootstrap::of_median(&logs).map(|interval| interval.map(f64::exp));
     (figures, logs)
 }
 
 /// The smallest factor by which the sides' figures of a row would have to differ to be probably found; `None`
 /// when there are too few runs for any.
-#[allow(clippy::cast_precision_loss)] // latencies stay below 2^53 ns
-pub(super) fn detectable(row: &Row, level: f64) -> Option<f64> {
+pub(crate) fn detectable(row: &Row, level: f64) -> Option<f64> {
     /// A histogram tells values apart to 0.1%.
     const RESOLUTION: f64 = 0.001;
-    let logs = |figures: &Figures| -> Vec<f64> {
-        let runs = figures.runs_ns.iter();
-        runs.map(|ns| (*ns.max(&1) as f64).ln()).collect()
-    };
-    let (a, b) = (logs(&row.a), logs(&row.b));
+    let (a, b) = (row.a.logs(), row.b.logs());
     let shift = power::detectable_shift(a.len(), b.len(), level)?;
     Some((shift * power::spread(&a, &b)).max(RESOLUTION).exp())
 }
 
 /// All requests of all runs together.
 fn merged(runs: &[Run]) -> Histogram<u64> {
-    tailcut_report::recording::merged(runs.iter().map(|run| &run.response))
+    crate::recording::merged(runs.iter().map(|run| &run.response))
 }
 
 #[allow(clippy::cast_precision_loss)] // shares for people
@@ -276,7 +308,7 @@ fn summary(side: Side, runs: &[Run]) -> SideSummary {
         .map(|(run, result)| run.failed() * result.offered as f64)
         .sum();
     let achieved: Vec<f64> = results().map(|result| result.rate_achieved).collect();
-    let by_generator = |result: &&tailcut_report::recording::RunResult| {
+    let by_generator = |result: &&crate::recording::RunResult| {
         result
             .generator
             .as_ref()
@@ -295,7 +327,7 @@ fn summary(side: Side, runs: &[Run]) -> SideSummary {
         completed: sum(&mut results().map(|result| result.completed)),
         failed: failed / (offered.max(1)) as f64,
         rate_target: first.map_or(0.0, |meta| meta.load.rate_target),
-        rate_achieved: median(&achieved),
+        rate_achieved: median_of(&achieved),
         schedules_missed: runs.iter().filter(|run| !run.kept_its_schedule()).count(),
         generator_bound: results().filter(by_generator).count(),
         closed_loop: first.is_some_and(|meta| meta.load.closed_loop),

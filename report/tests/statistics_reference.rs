@@ -1,14 +1,14 @@
 //! The statistics of a comparison against scipy's, on fixed samples.
 //!
-//! What scipy says is in `data/compare_reference.json`, made by `scripts/compare_reference.py`; where scipy is
+//! What scipy says is in `data/statistics_reference.json`, made by `scripts/statistics_reference.py`; where scipy is
 //! installed the script is run again, and must say the same.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
-use tailcut_loadgen::compare::statistics::bootstrap::{of_difference, of_median};
-use tailcut_loadgen::compare::statistics::rank_sum::rank_sum;
+use tailcut_report::statistics::bootstrap::{of_difference, of_median};
+use tailcut_report::statistics::rank_sum::rank_sum;
 
 #[derive(Debug, Deserialize)]
 struct Reference {
@@ -42,7 +42,7 @@ fn folder() -> PathBuf {
 }
 
 fn committed() -> Reference {
-    let path = folder().join("data/compare_reference.json");
+    let path = folder().join("data/statistics_reference.json");
     let text = std::fs::read_to_string(path).expect("it is committed");
     serde_json::from_str(&text).expect("it is JSON of this form")
 }
@@ -106,7 +106,7 @@ fn the_committed_reference_is_what_scipy_says() {
         );
         return;
     };
-    let script = folder().join("scripts/compare_reference.py");
+    let script = folder().join("scripts/statistics_reference.py");
     let output = Command::new(python)
         .arg(script)
         .output()

@@ -218,7 +218,7 @@ mod tests {
                     value
                 })
                 .collect();
-            let median = crate::compare::statistics::median(&resample);
+            let median = crate::statistics::median_of(&resample);
             match medians
                 .iter_mut()
                 .find(|(value, _)| (value - median).abs() < 1e-12)

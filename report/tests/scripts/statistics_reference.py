@@ -1,6 +1,6 @@
-"""What scipy says of fixed samples: the reference that tests/compare_reference.rs holds the comparison against.
+"""What scipy says of fixed samples: the reference that tests/statistics_reference.rs holds the comparison against.
 
-    python3 loadgen/tests/scripts/compare_reference.py > loadgen/tests/data/compare_reference.json
+    python3 report/tests/scripts/statistics_reference.py > report/tests/data/statistics_reference.json
 
 Written with scipy 1.10. Samples are made here, by formulas, so that nothing depends on a random generator.
 """

@@ -1,71 +1,24 @@
 //! How often a difference is claimed where there is none, and found where there is one: simulated comparisons, run
 //! by run in the order in which they would be made, through the same functions as real ones.
-//!
-//! What differs from run to run is a factor on the whole run and one more on each percentile, the larger the higher
-//! it is, as measured runs have it; with drift, the machine becomes slower or faster over the session; with
-//! outliers one run in ten is slower by a factor of 2.7 on average.
+//! The machines are those of `simulated.rs`.
 //!
 //! Figures of 6,000 simulated comparisons of 5 + 5 runs, judged by P50, P99 and P99.9: see the tests, which
 //! print them with `--nocapture`.
 
-use super::order::{Side, order};
-use super::simulated::{Noise, RunToRun};
-use super::statistics::holm;
-use super::statistics::rank_sum::rank_sum;
+use super::simulated::{Conditions, Machine, NOISY, QUIET};
+use crate::statistics::holm;
+use crate::statistics::rank_sum::rank_sum;
 
 const DEFAULT_RUNS: u32 = 5;
 const LEVEL: f64 = 0.05;
 
-/// A machine and what is compared on it.
-#[derive(Clone, Copy)]
-struct Conditions {
-    /// Of the factor on a whole run, and of those on P50, P99 and P99.9: standard deviations of logarithms.
-    whole_run: f64,
-    percentiles: [f64; 3],
-    /// Of the drift over a session: standard deviation of its logarithm.
-    drift: f64,
-    noise: Noise,
-    /// B's figures over A's.
-    effect: [f64; 3],
-}
-
-const QUIET: Conditions = Conditions {
-    whole_run: 0.05,
-    percentiles: [0.02, 0.06, 0.08],
-    drift: 0.0,
-    noise: Noise::LogNormal,
-    effect: [1.0; 3],
-};
-
-const NOISY: Conditions = Conditions {
-    drift: 0.3,
-    noise: Noise::Outliers,
-    ..QUIET
-};
-
 /// The shares of comparisons in which any difference was claimed, and one of P99.9.
 fn claimed(conditions: Conditions, runs: u32, seed: u64) -> (f64, f64) {
     let rounds = if runs == DEFAULT_RUNS { 6_000 } else { 1_000 };
-    let mut whole = RunToRun::new(conditions.noise, conditions.whole_run, seed);
-    let mut normal = RunToRun::new(Noise::LogNormal, 1.0, seed + 1);
+    let mut machine = Machine::new(conditions, seed);
     let (mut any, mut tail) = (0, 0);
     for _ in 0..rounds {
-        let drift = conditions.drift * normal.next();
-        let mut sides: [[Vec<f64>; 3]; 2] = Default::default();
-        for turn in order(runs) {
-            let time = f64::from(turn.sequence) / f64::from(2 * runs);
-            let of_run = whole.next() + drift * time;
-            let side = &mut sides[usize::from(turn.side == Side::B)];
-            for (index, figures) in side.iter_mut().enumerate() {
-                let own = normal.next() * conditions.percentiles[index];
-                let effect = match turn.side {
-                    Side::A => 0.0,
-                    Side::B => conditions.effect[index].ln(),
-                };
-                figures.push(of_run + own + effect);
-            }
-        }
-        let [a, b] = &sides;
+        let [a, b] = &machine.session(runs);
         let p: Vec<f64> = a
             .iter()
             .zip(b)

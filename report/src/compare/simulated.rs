@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::recording::{self, ClockPair, Load, Meta, RunResult, SCHEMA, State};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use tailcut_report::recording::{ClockPair, Load, Meta, RunResult, SCHEMA, State};
 
+use super::order::{Side, order};
 use super::run::Run;
-use super::statistics::power::Normals;
-use crate::engine::interval;
+use crate::statistics::power::Normals;
 
 /// How figures differ from run to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl RunToRun {
             Noise::Outliers => {
                 let mut same = RunToRun::new(self.noise, self.size, 99);
                 let values: Vec<f64> = (0..100_001).map(|_| same.next()).collect();
-                super::statistics::median(&values)
+                crate::statistics::median_of(&values)
             }
         }
     }
@@ -71,9 +71,80 @@ impl RunToRun {
     }
 }
 
+/// A machine and what is compared on it.
+///
+/// What differs from run to run is a factor on the whole run and one more on each percentile, the larger the higher
+/// it is, as measured runs have it; with drift, the machine becomes slower or faster over the session; with
+/// outliers one run in ten is slower by a factor of 2.7 on average.
+#[derive(Clone, Copy)]
+pub(crate) struct Conditions {
+    /// Of the factor on a whole run, and of those on P50, P99 and P99.9: standard deviations of logarithms.
+    pub(crate) whole_run: f64,
+    pub(crate) percentiles: [f64; 3],
+    /// Of the drift over a session: standard deviation of its logarithm.
+    pub(crate) drift: f64,
+    pub(crate) noise: Noise,
+    /// B's figures over A's.
+    pub(crate) effect: [f64; 3],
+}
+
+/// Figures vary by 5 to 10% from run to run.
+pub(crate) const QUIET: Conditions = Conditions {
+    whole_run: 0.05,
+    percentiles: [0.02, 0.06, 0.08],
+    drift: 0.0,
+    noise: Noise::LogNormal,
+    effect: [1.0; 3],
+};
+
+/// The same, with drift and one run in ten far out.
+pub(crate) const NOISY: Conditions = Conditions {
+    drift: 0.3,
+    noise: Noise::Outliers,
+    ..QUIET
+};
+
+/// Makes sessions: P50, P99 and P99.9 of each run, as logarithms.
+pub(crate) struct Machine {
+    conditions: Conditions,
+    whole: RunToRun,
+    normal: RunToRun,
+}
+
+impl Machine {
+    pub(crate) fn new(conditions: Conditions, seed: u64) -> Machine {
+        Machine {
+            conditions,
+            whole: RunToRun::new(conditions.noise, conditions.whole_run, seed),
+            normal: RunToRun::new(Noise::LogNormal, 1.0, seed + 1),
+        }
+    }
+
+    /// So many runs of A and of B, in the order in which they would be made.
+    pub(crate) fn session(&mut self, runs: u32) -> [[Vec<f64>; 3]; 2] {
+        let conditions = self.conditions;
+        let drift = conditions.drift * self.normal.next();
+        let mut sides: [[Vec<f64>; 3]; 2] = Default::default();
+        for turn in order(runs) {
+            let time = f64::from(turn.sequence) / f64::from(2 * runs);
+            let of_run = self.whole.next() + drift * time;
+            let side = &mut sides[usize::from(turn.side == Side::B)];
+            for (index, figures) in side.iter_mut().enumerate() {
+                let own = self.normal.next() * conditions.percentiles[index];
+                let effect = match turn.side {
+                    Side::A => 0.0,
+                    Side::B => conditions.effect[index].ln(),
+                };
+                figures.push(of_run + own + effect);
+            }
+        }
+        sides
+    }
+}
+
 /// A complete run whose response times are these, in microseconds, made on one machine at 1,000/s.
 pub(crate) fn run_of(name: &str, dir: &Path, clock: u64, micros: &[u64]) -> Run {
-    let mut response = interval::histogram();
+    let mut response = recording::empty();
     for value in micros {
         response.saturating_record(value * 1_000);
     }

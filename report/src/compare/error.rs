@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tailcut_report::recording::RecordingError;
+use crate::recording::RecordingError;
 
 use super::matching::Difference;
 use super::order::Side;
@@ -72,14 +72,6 @@ pub enum CompareError {
     Unlike {
         /// All that must be the same, and is not.
         differences: Vec<Difference>,
-    },
-    /// Intervals that this tool does not write.
-    #[error("{} cannot be added up: {reason}", dir.display())]
-    ForeignHistogram {
-        /// The recording.
-        dir: PathBuf,
-        /// What is wrong.
-        reason: String,
     },
     /// A recording cannot be read.
     #[error(transparent)]

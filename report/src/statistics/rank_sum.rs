@@ -6,7 +6,7 @@
 //! do not hold but which costs the same here. Beyond, the normal approximation with corrections for ties and
 //! continuity. Both as in Lehmann, "Nonparametrics", 1975, chapter 1, and equal to what
 //! `scipy.stats.mannwhitneyu` (exact without ties, asymptotic) and `scipy.stats.permutation_test` (ties) give:
-//! see `tests/compare_reference.rs`.
+//! see `tests/statistics_reference.rs`.
 //!
 //! **The fewest runs.** The smallest p of n + n values is 2 / C(2n, n): 0.1 for 3 + 3, 0.029 for 4 + 4, 0.008 for
 //! 5 + 5 ([`smallest_p`]).
