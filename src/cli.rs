@@ -28,6 +28,8 @@ pub enum Command {
     Serve(ServeArguments),
     /// Makes a report of recordings: a self-contained page, Markdown, or JSON.
     Report(ReportArguments),
+    /// Says, for CI, whether new runs may replace old ones: no significant regression, no broken objective.
+    Gate(crate::gate::GateArguments),
     /// Says what can be traced on this host, what is missing, and the command that mends it.
     #[cfg(target_os = "linux")]
     Doctor(DoctorArguments),

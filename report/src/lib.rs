@@ -23,6 +23,7 @@ mod conditions;
 mod digest;
 mod error;
 pub mod format;
+pub mod gate;
 mod heat;
 mod html;
 mod json;
