@@ -15,6 +15,7 @@ mod interrupt;
 mod load;
 mod output;
 mod render;
+mod sides;
 mod tracing;
 
 use std::process::ExitCode;

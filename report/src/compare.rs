@@ -29,7 +29,7 @@
 
 pub mod comparison;
 mod error;
-mod matching;
+pub(crate) mod matching;
 pub mod order;
 pub mod percentile;
 mod run;

@@ -3,8 +3,10 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
+use crate::before_after::BeforeAfter;
 use crate::report::Report;
 use crate::summary::VariantSummary;
+use crate::trend::Trend;
 use crate::verdict::Verdict;
 
 /// All figures of a report, for a program.
@@ -18,6 +20,10 @@ pub struct Document {
     pub variants: IndexMap<String, VariantSummary>,
     /// What they show.
     pub verdict: Verdict,
+    /// Before and after, as text; null where nothing is compared.
+    pub comparison: Option<BeforeAfter>,
+    /// P99.9 from version to version; null without several.
+    pub trend: Option<Trend>,
 }
 
 impl Document {
@@ -28,6 +34,8 @@ impl Document {
             cores: first.map_or(0, |meta| meta.host.cpus),
             variants: report.summaries(),
             verdict: report.verdict.clone(),
+            comparison: report.comparison.clone(),
+            trend: report.trend.clone(),
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod compare;
 mod conditions;
 mod digest;
 mod error;
+mod evidence;
 pub mod format;
 pub mod gate;
 mod heat;
@@ -33,10 +34,12 @@ mod measures;
 mod pauses;
 pub mod recording;
 mod report;
+mod sides;
 pub mod statistics;
 pub mod summary;
 mod table;
 mod text;
+pub mod trend;
 mod variant;
 mod verdict;
 
@@ -48,6 +51,7 @@ pub use load::{
 };
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
 pub use report::Report;
+pub use sides::Sides;
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;

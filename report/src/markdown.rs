@@ -20,6 +20,13 @@ pub(crate) fn comment(report: &Report) -> String {
     if let Some(comparison) = report.comparison_table() {
         text.push('\n');
         table(&mut text, &comparison);
+        for sentence in report.comparison.iter().flat_map(|known| &known.legend) {
+            let _ = writeln!(text, "\n{}", escape(sentence));
+        }
+    }
+    if let Some(trend) = &report.trend {
+        text.push('\n');
+        table(&mut text, &trend.table());
     }
     if !report.variants.is_empty() {
         text.push('\n');

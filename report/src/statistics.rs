@@ -17,6 +17,7 @@
 //! | do A and B differ? | Mann-Whitney U, exact, with ties as well | [`rank_sum`] |
 //! | in which of several percentiles? | Holm's correction | [`holm`] |
 //! | by how much? | quotient of the medians of the runs, with a bootstrap interval | [`bootstrap`] |
+//! | what do two or three runs say? | the range over pairs of runs, with its true level | [`few_runs`] |
 //! | how consistently? | Vargha and Delaney's A12 | [`rank_sum::RankSum::superiority`] |
 //! | what would have been missed? | the difference seen four times in five | [`power`] |
 //!
@@ -40,6 +41,7 @@
 //! makes drift fall on both sides alike; it then widens both, and the test errs towards finding nothing.
 
 pub mod bootstrap;
+pub mod few_runs;
 pub mod holm;
 mod normal;
 pub mod power;

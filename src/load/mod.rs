@@ -90,6 +90,7 @@ fn labels(run: u32, sequence: u32) -> Labels {
     Labels {
         tool: format!("tailcut {}", env!("CARGO_PKG_VERSION")),
         variant: String::new(), // the scenario's name
+        label: String::new(),
         run,
         sequence,
         command: std::iter::once("tailcut".to_owned())

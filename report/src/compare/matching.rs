@@ -103,6 +103,7 @@ const REFUSED: &[Setting] = &[
 /// What may differ, and is then what is compared.
 const COMPARED: &[Setting] = &[
     ("name", |meta| text(&meta.variant)),
+    ("version", |meta| text(&meta.label)),
     ("target", |meta| text(&meta.load.target)),
     ("form", |meta| text(&meta.load.form)),
     ("window", |meta| meta.load.window.to_string()),
@@ -123,6 +124,11 @@ const COMPARED: &[Setting] = &[
     ("C library", |meta| text(&meta.host.libc)),
     ("tool", |meta| text(&meta.tool)),
 ];
+
+/// All that must be the same, of one run: runs in which it is equal may be held against each other.
+pub(crate) fn conditions(meta: &Meta) -> Vec<String> {
+    REFUSED.iter().map(|(_, read)| read(meta)).collect()
+}
 
 fn differences(settings: &[Setting], a: &Meta, b: &Meta) -> Vec<Difference> {
     settings

@@ -14,6 +14,9 @@ pub struct Percentile {
 }
 
 impl Percentile {
+    /// What a trend is about.
+    pub const P999: Percentile = Percentile { quantile: 0.999 };
+
     /// What a table of a comparison shows.
     pub const SHOWN: [Percentile; 6] = [
         Percentile { quantile: 0.5 },

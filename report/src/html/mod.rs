@@ -10,16 +10,18 @@ mod load;
 mod pause_data;
 mod pauses;
 mod tables;
+mod trend;
 
 use askama::Template;
 
+use crate::before_after::BeforeAfter;
 use crate::conditions::{Condition, commands, conditions};
 use crate::format;
 use crate::load::Story;
 use crate::measures::{Mark, closed};
 use crate::report::Report;
 use crate::table::{Table, measures};
-use crate::variant::{NOOP, POOL, Variant};
+use crate::variant::{self, NOOP, POOL, Variant};
 use crate::verdict::Outcome;
 
 /// The library's licence asks to stand in every copy, and a report is one.
@@ -53,7 +55,8 @@ struct Page<'a> {
     sentence: &'a str,
     notes: &'a [String],
     alerts: Vec<String>,
-    comparison: Option<Table>,
+    comparison: Option<&'a BeforeAfter>,
+    trend: Option<trend::Section>,
     any_missed: bool,
     variants_title: &'static str,
     variants: Vec<Column>,
@@ -134,13 +137,14 @@ pub(crate) fn page(report: &Report) -> String {
         sentence: &report.verdict.sentence,
         notes: &report.verdict.notes,
         alerts: alerts(report),
-        comparison: report.comparison_table(),
+        comparison: report.comparison(),
+        trend: trend::section(report),
         any_missed: variants.iter().any(Variant::lower_bound),
         variants_title: match report.story {
             Story::Load if variants.len() == 1 => "Figures",
             _ => "All variants",
         },
-        variants: columns(variants, report.story),
+        variants: columns(variants, report),
         columns: variants.len() + 1,
         groups: groups(variants, report.story),
         curve_text: curve_text(variants),
@@ -185,7 +189,16 @@ fn title(report: &Report) -> String {
         ([], [one]) => format!("Pauses of {}", one.label()),
         ([], several) => format!("Pauses of {} processes", several.len()),
         (variants, _) if report.story == Story::Load => of_load(variants),
-        _ => "Tail latency before and after pooling".to_owned(),
+        _ => match &report.comparison {
+            Some(known) if known.ratios.is_empty() => {
+                format!(
+                    "Tail latency of {} and {}",
+                    variant::label(&known.before),
+                    variant::label(&known.after)
+                )
+            }
+            _ => "Tail latency before and after pooling".to_owned(),
+        },
     }
 }
 
@@ -257,7 +270,7 @@ fn alerts(report: &Report) -> Vec<String> {
             };
             format!(
                 "{}, run {}: {}. Its figures cover the {covered}.",
-                crate::variant::label(&run.meta.variant),
+                variant::label(&run.meta.variant),
                 run.meta.run,
                 run.meta.state_reason.as_deref().unwrap_or("cut short"),
             )
@@ -279,15 +292,22 @@ fn slot(variant: &Variant, index: usize) -> String {
     }
 }
 
-fn columns(variants: &[Variant], story: Story) -> Vec<Column> {
+fn columns(variants: &[Variant], report: &Report) -> Vec<Column> {
+    let side = |variant: &Variant| match &report.comparison {
+        // Of heaps and pool the names say it.
+        Some(known) if known.ratios.is_empty() && known.before == variant.name => Some("before"),
+        Some(known) if known.ratios.is_empty() && known.after == variant.name => Some("after"),
+        _ => None,
+    };
     variants
         .iter()
         .enumerate()
         .map(|(index, variant)| Column {
             label: variant.label().to_owned(),
             kind: match variant.name.as_str() {
+                _ if side(variant).is_some() => side(variant).unwrap_or_default(),
                 _ if closed(variant) => "closed loop",
-                _ if story == Story::Load => "",
+                _ if report.story == Story::Load => "",
                 NOOP => "floor",
                 POOL => "after",
                 _ if variant.is_heap() => "heap",

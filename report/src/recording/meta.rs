@@ -25,6 +25,9 @@ pub struct Meta {
     pub state_reason: Option<String>,
     /// What was measured: `noop`, `heap_system`, `heap_jemalloc`, `heap_mimalloc`, `pool`.
     pub variant: String,
+    /// Which version of it: a revision, a release, as whoever ran it says; empty if nobody did.
+    #[serde(default)]
+    pub label: String,
     /// Which repetition of the variant this is, from 1.
     #[serde(default = "first")]
     pub run: u32,
