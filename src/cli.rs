@@ -253,24 +253,68 @@ pub struct ServeArguments {
 const REPORT_EXAMPLES: &str = "\
 Examples:
   tailcut report tailcut-demo/2026-01-31T12-00-00
-  tailcut report before-after -o page.html
-  tailcut report before-after --md > comment.md";
+  tailcut report before/ after/ -o page.html      what one folder holds against what the other does
+  tailcut report tailcut-demo/* --before jemalloc --after mimalloc
+  tailcut report v1/ v2/ v3/ --trend              P99.9 from version to version
+  tailcut report before-after --md > comment.md
+  tailcut report before-after --csv figures --trace trace.json   for other programs; no page
+
+Exit status: 0 done; 1 failed; 2 bad arguments; 5 done, but something of a recording could not be
+read (what could be is shown, marked partial).";
 
 #[derive(Debug, Args)]
 #[command(after_help = REPORT_EXAMPLES)]
 pub struct ReportArguments {
-    /// A recording, or a folder of recordings.
-    #[arg(value_name = "DIR")]
-    pub recordings: PathBuf,
-    /// Where the page goes [default: report.html in the folder of the recordings].
-    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["md", "json"])]
+    /// Recordings, or folders of recordings; each recording counts once.
+    #[arg(value_name = "REC", required_unless_present = "schema")]
+    pub recordings: Vec<PathBuf>,
+    #[command(flatten)]
+    pub sides: crate::sides::SidesArguments,
+    #[command(flatten)]
+    pub form: FormArguments,
+    #[command(flatten)]
+    pub exports: ExportArguments,
+    /// Prints the JSON Schema of what --json prints, and does nothing else.
+    #[arg(long, exclusive = true)]
+    pub schema: bool,
+}
+
+/// In which form a report is made, and where it goes.
+#[derive(Debug, Args)]
+pub struct FormArguments {
+    /// Where the report goes; `-` for standard output [default: for a page report.html in the folder of
+    /// the recordings, or here if there are several; else standard output].
+    #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Prints Markdown instead of writing a page.
+    /// Markdown instead of a page, for a comment on a change.
     #[arg(long, conflicts_with = "json")]
     pub md: bool,
-    /// Prints JSON instead of writing a page.
+    /// JSON instead of a page; --schema prints what is in it.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What a report exports for other programs. With one of these and without -o there is no page.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Exports (no page is made beside them unless -o names one)")]
+pub struct ExportArguments {
+    /// Comma-separated values: seconds, percentiles, figures, single pauses.
+    #[arg(long, value_name = "DIR")]
+    pub csv: Option<PathBuf>,
+    /// Percentile distributions as HdrHistogram's plotters read them, in microseconds.
+    #[arg(long, value_name = "DIR")]
+    pub hgrm: Option<PathBuf>,
+    /// Slow requests and pauses on one timeline, for ui.perfetto.dev and chrome://tracing; `-` for
+    /// standard output.
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+}
+
+impl ExportArguments {
+    /// Whether any is asked for.
+    pub fn any(&self) -> bool {
+        self.csv.is_some() || self.hgrm.is_some() || self.trace.is_some()
+    }
 }
 
 /// A number alone is of seconds, as in other tracers.

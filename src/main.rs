@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 /// As a shell counts it: 128 and the number of SIGPIPE.
-const EXIT_NOBODY_READS: i32 = 141;
+const EXIT_NOBODY_READS: u8 = 141;
 
 /// Ends the program quietly when whoever read its standard output has gone (`| head`), which the standard
 /// library takes for a panic.
@@ -32,7 +32,7 @@ fn end_when_nobody_reads() {
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload().downcast_ref::<String>();
         if message.is_some_and(|text| text.starts_with("failed printing to stdout: Broken pipe")) {
-            std::process::exit(EXIT_NOBODY_READS);
+            std::process::exit(EXIT_NOBODY_READS.into());
         }
         usual(panic);
     }));

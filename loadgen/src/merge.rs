@@ -150,7 +150,7 @@ struct Seconds<'a> {
 
 struct Log<'a> {
     shard: &'a Shard,
-    intervals: tailcut_report::recording::Intervals<'a>,
+    intervals: tailcut_report::recording::Intervals,
     next: Option<Interval>,
 }
 

@@ -4,6 +4,7 @@
 //! confidence, from four runs on, else from the lowest to the highest run. p is that of the exact rank sum test over runs
 //! ([`compare`](crate::compare)).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compare::comparison::Row;
@@ -18,7 +19,7 @@ use crate::statistics::{maximum, median, median_of, quantile};
 use crate::variant::Variant;
 
 /// Two variants side by side: before, after, change.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BeforeAfter {
     /// What there was, by its name in the recording. Of several heap variants it is the one with the lowest P99.9 over
     /// the whole run; [`BeforeAfter::ratios`] has the others.
@@ -35,7 +36,7 @@ pub struct BeforeAfter {
 }
 
 /// One measure before and after, as text; what is not known is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct BeforeAfterRow {
     /// What is measured.
     pub measure: String,

@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 
@@ -13,13 +13,16 @@ use crate::heat;
 use crate::load::LoadDigest;
 use crate::pauses::{PauseDigest, PauseDigestBuilder};
 use crate::recording::{
-    self, Interval, Meta, Reader, Recording, RecordingError, SlowRequest, StackTable, State,
+    self, Interval, Meta, PauseReader, Reader, Recording, RecordingError, SlowRequest, StackTable,
+    State,
 };
 use crate::statistics::{maximum, quantile, total};
 use crate::text;
 
 /// Slow requests kept per run: more than a page shows of a variant.
 const WORST: usize = 8;
+/// Pauses of a run that are looked at; a probe writes half a million.
+pub(crate) const MOST_PAUSES: usize = 2_000_000;
 
 /// What a report knows of one run.
 #[derive(Debug, Clone)]
@@ -38,6 +41,12 @@ pub(crate) struct RunDigest {
     pub(crate) pauses: Option<PauseDigest>,
     /// What the load generator recorded beside response times.
     pub(crate) load: LoadDigest,
+    /// What of the recording could not be read, and why.
+    pub(crate) damage: Vec<String>,
+    /// Slow requests that were recorded and are in none of the figures.
+    pub(crate) slow_not_read: u64,
+    /// Slow requests whose times are not in their order.
+    pub(crate) disordered: usize,
 }
 
 /// What a report knows of one interval of response times.
@@ -46,6 +55,8 @@ pub(crate) struct Second {
     pub(crate) start_ns: u64,
     pub(crate) length_ns: u64,
     pub(crate) requests: u64,
+    pub(crate) p50_ns: u64,
+    pub(crate) p99_ns: u64,
     pub(crate) p999_ns: u64,
     pub(crate) max_ns: u64,
     /// Requests by latency row of the heat map; rows without any are left out.
@@ -84,45 +95,103 @@ impl RunDigest {
         digest
     }
 
-    /// Reduces a recording on disk, one interval at a time.
-    pub(crate) fn of_reader(reader: &Reader) -> Result<RunDigest, RecordingError> {
+    /// Reduces a recording on disk, one interval at a time, as far as it can be read: what is
+    /// damaged ends its file, is named in [`RunDigest::damage`], and makes the run partial.
+    ///
+    /// # Errors
+    /// What is wrong with `meta.json`.
+    pub(crate) fn of_folder(dir: &Path) -> Result<RunDigest, RecordingError> {
+        let (reader, damage) = Reader::open_damaged(dir)?;
         let mut digest = RunDigest::new(
             reader.dir().to_path_buf(),
             reader.meta().clone(),
             reader.slow(),
         );
+        damage.iter().for_each(|error| digest.damaged(error));
+        digest.slow_not_read = reader.slow_not_read();
         let mut pending = None;
         for interval in reader.intervals() {
-            digest.take(interval?, &mut pending);
+            match interval {
+                Ok(interval) => digest.take(interval, &mut pending),
+                Err(error) => digest.damaged(&error),
+            }
         }
         digest.close(pending);
         for mark in reader.marks() {
-            digest.load.mark(&mark?);
+            match mark {
+                Ok(mark) => digest.load.mark(&mark),
+                Err(error) => digest.damaged(&error),
+            }
         }
-        digest.load.resources(reader.resources(), &digest.seconds)?;
+        let mut broken = None;
+        let samples = reader
+            .resources()
+            .map_while(|sample| sample.map_err(|error| broken = Some(error)).ok());
+        let Ok(()) = digest
+            .load
+            .resources(samples.map(Ok::<_, Infallible>), &digest.seconds);
+        if let Some(error) = broken {
+            digest.damaged(&error);
+        }
         if let Some(pauses) = reader.pauses() {
-            let mut builder =
-                PauseDigestBuilder::new(pauses.meta(), &digest.seconds, reader.slow());
-            for interval in pauses.intervals() {
-                builder.interval(interval?);
-            }
-            for pause in pauses.pauses() {
-                builder.pause(pause?);
-            }
-            let stacks = if builder.points_to_stacks() {
-                pauses.stacks()?
-            } else {
-                StackTable::default()
-            };
-            digest.pauses = Some(builder.finish(&stacks));
+            digest.take_pauses(pauses, reader.slow());
         }
         Ok(digest)
+    }
+
+    fn take_pauses(&mut self, pauses: &PauseReader, slow: &[SlowRequest]) {
+        let mut damage = Vec::new();
+        let mut builder = PauseDigestBuilder::new(pauses.meta(), &self.seconds, slow);
+        for interval in pauses.intervals() {
+            match interval {
+                Ok(interval) => builder.interval(interval),
+                Err(error) => damage.push(error),
+            }
+        }
+        let mut list = pauses.pauses();
+        for pause in list.by_ref().take(MOST_PAUSES) {
+            match pause {
+                Ok(pause) => builder.pause(pause),
+                Err(error) => damage.push(error),
+            }
+        }
+        match list.count_rest() {
+            Ok(rest) => builder.ignore(rest),
+            Err(error) => damage.push(error),
+        }
+        let stacks = match builder.points_to_stacks() {
+            true => pauses.stacks().unwrap_or_else(|error| {
+                damage.push(error);
+                StackTable::default()
+            }),
+            false => StackTable::default(),
+        };
+        let mut digested = builder.finish(&stacks);
+        if let Some(error) = damage.first() {
+            digested.meta.state = State::Partial;
+            let reason = text::clean(&error.to_string());
+            digested.meta.state_reason.get_or_insert(reason);
+        }
+        self.pauses = Some(digested);
+        damage.iter().for_each(|error| self.damaged(error));
+    }
+
+    /// Notes that some of it could not be read.
+    fn damaged(&mut self, error: &RecordingError) {
+        let reason = text::clean(&error.to_string());
+        self.meta.state = State::Partial;
+        self.meta
+            .state_reason
+            .get_or_insert_with(|| format!("not all of it can be read: {reason}"));
+        self.damage.push(reason);
     }
 
     fn new(dir: PathBuf, mut meta: Meta, slow: &[SlowRequest]) -> RunDigest {
         // The name of a traced process may be anything, and stands in every table.
         meta.variant = text::name(&meta.variant);
-        let mut worst = slow.to_vec();
+        let (mut worst, disordered): (Vec<SlowRequest>, Vec<SlowRequest>) = slow
+            .iter()
+            .partition(|slow| slow.intended_ns <= slow.start_ns && slow.start_ns <= slow.end_ns);
         worst.sort_by_key(|request| Reverse(request.response_ns()));
         worst.truncate(WORST);
         RunDigest {
@@ -134,6 +203,9 @@ impl RunDigest {
             worst,
             pauses: None,
             load: LoadDigest::default(),
+            damage: Vec::new(),
+            slow_not_read: 0,
+            disordered: disordered.len(),
         }
     }
 
@@ -164,6 +236,8 @@ impl RunDigest {
                 start_ns: interval.start_monotonic_ns,
                 length_ns: interval.length_ns,
                 requests: interval.histogram.len(),
+                p50_ns: quantile(&interval.histogram, 0.5),
+                p99_ns: quantile(&interval.histogram, 0.99),
                 p999_ns: quantile(&interval.histogram, 0.999),
                 max_ns: maximum(&interval.histogram),
                 heat: heat::rows(&interval.histogram),

@@ -32,6 +32,13 @@ pub enum ReportError {
         cause: io::Error,
     },
 
+    /// More recordings than anybody means.
+    #[error("more than {limit} recordings were found: name the folders that are meant")]
+    TooMany {
+        /// The most that one report takes.
+        limit: usize,
+    },
+
     /// There is no variant of that name to be compared.
     #[error(
         "no run of {asked} is there to be compared; there are runs of {}",

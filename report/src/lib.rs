@@ -17,12 +17,15 @@
 //! request, is the replicate; the maximum is always shown; figures of a variant that missed its
 //! schedule are marked as the lower bounds that they are.
 
+mod alerts;
 mod before_after;
 pub mod compare;
 mod conditions;
+mod contradictions;
 mod digest;
 mod error;
 mod evidence;
+pub mod export;
 pub mod format;
 pub mod gate;
 mod heat;
@@ -32,6 +35,7 @@ mod load;
 mod markdown;
 mod measures;
 mod pauses;
+mod reading;
 pub mod recording;
 mod report;
 mod sides;
@@ -45,11 +49,13 @@ mod verdict;
 
 pub use before_after::{BeforeAfter, BeforeAfterRow};
 pub use error::ReportError;
-pub use json::Document;
+pub use export::ExportError;
+pub use json::{Document, schema};
 pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
 pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
+pub use reading::{Damage, recordings_in};
 pub use report::Report;
 pub use sides::Sides;
 pub use table::Table;

@@ -17,6 +17,9 @@ pub(crate) fn comment(report: &Report) -> String {
     for note in &report.verdict.notes {
         let _ = writeln!(text, "\n{}", escape(note));
     }
+    for alert in report.alerts() {
+        let _ = writeln!(text, "\n- {}", escape(&alert));
+    }
     if let Some(comparison) = report.comparison_table() {
         text.push('\n');
         table(&mut text, &comparison);

@@ -1,10 +1,10 @@
 //! [`Report`]: recordings in, figures out.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
+use crate::alerts::alerts;
 use crate::before_after::{BeforeAfter, before_after};
 use crate::digest::RunDigest;
 use crate::error::ReportError;
@@ -14,7 +14,8 @@ use crate::json::Document;
 use crate::load::{self, Story};
 use crate::markdown;
 use crate::pauses::{only_traced, tables};
-use crate::recording::{META_FILE, Reader, Recording};
+use crate::reading::{self, Damage, recordings_in};
+use crate::recording::Recording;
 use crate::sides::{self, Pair, Sides};
 use crate::summary::VariantSummary;
 use crate::table::Table;
@@ -37,6 +38,7 @@ pub struct Report {
     pub(crate) comparison: Option<BeforeAfter>,
     pub(crate) trend: Option<Trend>,
     pub(crate) verdict: Verdict,
+    pub(crate) damage: Vec<Damage>,
 }
 
 impl Report {
@@ -55,26 +57,57 @@ impl Report {
     }
 
     /// Makes a report of all recordings in a folder: the folder itself if it is one, and its
-    /// direct subfolders that are.
-    ///
-    /// Reads one interval and one pause at a time: five recordings of an hour each take 2 s and
-    /// 35 MiB; ten of twenty minutes each with seven series of pauses 3 s and 54 MB.
+    /// direct subfolders that are. As [`Report::read`].
     ///
     /// # Errors
-    /// [`ReportError::NoRecording`] when there is none, [`ReportError::Search`] when the folder
-    /// cannot be listed, and [`ReportError::Recording`] when one of them cannot be read.
+    /// Those of [`Report::read`].
     pub fn read_tree(dir: &Path) -> Result<Report, ReportError> {
-        let found = recordings_in(dir)?;
-        if found.is_empty() {
-            return Err(ReportError::NoRecording {
-                dir: dir.to_path_buf(),
-            });
+        Report::read(&[dir.to_path_buf()], &|_, _| {})
+    }
+
+    /// Makes a report of all recordings in some folders ([`recordings_in`]), and says after each
+    /// how many of how many have been read, on whichever thread that was.
+    ///
+    /// What can be read of a damaged recording is used and marked partial; one of which nothing
+    /// can be read is left out. [`Report::damage`] names both, and so does every form of the report.
+    ///
+    /// Reads one interval and one pause at a time, recordings side by side on all cores.
+    ///
+    /// # Errors
+    /// Those of [`recordings_in`], and [`ReportError::Recording`] when nothing can be read of any
+    /// recording.
+    pub fn read(
+        folders: &[PathBuf],
+        progress: &(dyn Fn(usize, usize) + Sync),
+    ) -> Result<Report, ReportError> {
+        let found = recordings_in(folders)?;
+        let (digests, damage) = reading::read(&found, &|done| progress(done, found.len()))?;
+        let mut report = Report::from_digests(digests)?;
+        report.leave_out(damage);
+        Ok(report)
+    }
+
+    /// What could not be read of the recordings.
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// Takes note of what could not be read.
+    fn leave_out(&mut self, damage: Vec<Damage>) {
+        self.damage = damage;
+        self.tell_what_is_lost();
+    }
+
+    /// Says in the verdict what was left out, since that may change it.
+    fn tell_what_is_lost(&mut self) {
+        let lost = self.damage.iter().filter(|damage| damage.lost).count();
+        if lost > 0 {
+            let note = format!(
+                "{lost} of {} recordings could not be read, and what they show is not in these figures.",
+                lost + self.runs.len()
+            );
+            self.verdict.notes.insert(0, note);
         }
-        let digests = found
-            .iter()
-            .map(|dir| RunDigest::of_reader(&Reader::open(dir)?))
-            .collect::<Result<_, _>>()?;
-        Report::from_digests(digests)
     }
 
     pub(crate) fn from_digests(mut runs: Vec<RunDigest>) -> Result<Report, ReportError> {
@@ -93,6 +126,7 @@ impl Report {
             comparison: None,
             trend: None,
             verdict: only_traced(&[]),
+            damage: Vec::new(),
         };
         report.arrange();
         Ok(report)
@@ -126,6 +160,7 @@ impl Report {
         self.arrange();
         self.verdict = Verdict::new(Outcome::Measured, &trend.sentence(), &trend.notes);
         self.trend = Some(trend);
+        self.tell_what_is_lost();
         self
     }
 
@@ -169,6 +204,7 @@ impl Report {
         let [before, after] = &names;
         let pair = Pair::named(&self.variants, before, after)?;
         self.judge(Some(pair));
+        self.tell_what_is_lost();
         Ok(self)
     }
 
@@ -209,6 +245,12 @@ impl Report {
     /// The object behind `--json`; serialise it with `serde_json`.
     pub fn json(&self) -> Document {
         Document::of(self)
+    }
+
+    /// What is wrong with the recordings: those that were cut short or damaged, and those that
+    /// contradict themselves or each other. A sentence each, fit to be printed.
+    pub fn alerts(&self) -> Vec<String> {
+        alerts(self)
     }
 
     /// All variants: what ran under load, then what was only traced.
@@ -254,24 +296,4 @@ impl Report {
     pub fn table(&self) -> Table {
         Table::of_variants(&self.variants, self.story)
     }
-}
-
-/// The folders that hold a recording, in the order of their names.
-fn recordings_in(dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let search = |source| ReportError::Search {
-        dir: dir.to_path_buf(),
-        cause: source,
-    };
-    let mut found = Vec::new();
-    if dir.join(META_FILE).is_file() {
-        found.push(dir.to_path_buf());
-    }
-    for entry in fs::read_dir(dir).map_err(search)? {
-        let path = entry.map_err(search)?.path();
-        if path.join(META_FILE).is_file() {
-            found.push(path);
-        }
-    }
-    found.sort();
-    Ok(found)
 }

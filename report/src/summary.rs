@@ -1,6 +1,7 @@
 //! [`VariantSummary`]: the figures of one variant over all its runs.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::digest::RunDigest;
@@ -14,7 +15,7 @@ use crate::statistics::{maximum, mean, median, quantile, total};
 /// Serialises to the object that stands under the variant's name in `--json`. Percentiles come
 /// from the runs' merged histograms; when [`VariantSummary::schedule_kept`] is false they are lower
 /// bounds that grow with the run's duration.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct VariantSummary {
     /// Runs that the figures are of.
     pub runs: u32,

@@ -12,22 +12,27 @@
 //!    95% interval that assumes log-normal noise and nothing on its size. The sentence gives the range over pairs of runs,
 //!    a note with which confidence that holds the truth, and how many runs would do without the assumption.
 
+mod effect;
+mod grounds;
+
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::effect::{Effect, over, schedules};
+use self::grounds::{context, obstacles, what_differs};
 use crate::compare::comparison::Row;
-use crate::compare::verdict::{fewest_runs, p_value};
+use crate::compare::verdict::p_value;
 use crate::compare::{self, Comparison};
 use crate::digest::RunDigest;
-use crate::evidence::{Evidence, FewRuns, logs};
+use crate::evidence::{Evidence, FewRuns};
 use crate::format;
 use crate::sides::Pair;
 use crate::statistics::rank_sum::smallest_p;
-use crate::statistics::{median_of, total};
 use crate::text;
-use crate::variant::{HEAP_PREFIX, NOOP, POOL, Variant};
+use crate::variant::{POOL, Variant};
 
 /// What the runs show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Verdict {
     /// Which way it goes.
     pub outcome: Outcome,
@@ -49,7 +54,7 @@ impl Verdict {
 }
 
 /// Which way a verdict goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The tail is shorter after than before: with the pool than with the best heap allocator.
@@ -317,23 +322,6 @@ fn by_test(effect: &Effect<'_>, comparison: &Comparison) -> (Outcome, String, Ve
     }
 }
 
-/// What was set on purpose, so that a difference that was not meant is seen.
-fn what_differs(comparison: &Comparison) -> Option<String> {
-    let differences: Vec<String> = comparison
-        .differences
-        .iter()
-        .filter(|difference| difference.what != "name")
-        .map(ToString::to_string)
-        .collect();
-    match differences.is_empty() {
-        true => None,
-        false => Some(format!(
-            "What is compared differs in {}.",
-            differences.join(", ")
-        )),
-    }
-}
-
 /// Judged percentiles that go the other way.
 fn others(comparison: &Comparison, told: &Row) -> Vec<String> {
     let differs = |row: &&Row| row.p_adjusted.is_some_and(|p| p <= 0.05);
@@ -385,277 +373,11 @@ fn inconclusive(mut obstacles: Vec<String>) -> (Outcome, String, Vec<String>) {
     )
 }
 
-/// What forbids a comparison.
-fn obstacles(variants: &[Variant], compared: &[&Variant], runs: &[RunDigest]) -> Vec<String> {
-    let mut found = Vec::new();
-    if let Some(noop) = variants.iter().find(|v| v.name == NOOP && v.lower_bound()) {
-        found.push(format!(
-            "the no-op control missed its schedule in {} of {}: this machine cannot hold {} requests/s with no service at all",
-            noop.summary.missed_runs,
-            runs_of(noop.summary.runs),
-            format::count(noop.summary.rate_target),
-        ));
-    }
-    for variant in compared {
-        let cut: Vec<&RunDigest> = variant
-            .runs
-            .iter()
-            .map(|index| &runs[*index])
-            .filter(|run| run.partial())
-            .collect();
-        if let Some(first) = cut.first() {
-            let reason = first
-                .meta
-                .state_reason
-                .as_deref()
-                .unwrap_or("no reason given");
-            found.push(format!(
-                "{} of {} with {} cut short ({reason})",
-                cut.len(),
-                runs_of(variant.summary.runs),
-                match cut.len() {
-                    1 => format!("{} was", variant.spoken()),
-                    _ => format!("{} were", variant.spoken()),
-                },
-            ));
-        }
-        if !variant.summary.checksums_agree {
-            found.push(format!(
-                "the runs with {} computed different results",
-                variant.spoken()
-            ));
-        }
-    }
-    let mut checksums = compared
-        .iter()
-        .filter(|variant| !variant.summary.checksum.is_empty());
-    if let Some(one) = checksums.next()
-        && let Some(other) = checksums.find(|other| other.summary.checksum != one.summary.checksum)
-    {
-        found.push(format!(
-            "{} and {} computed different results (checksums {} and {}), so they are not the same service",
-            one.spoken(),
-            other.spoken(),
-            one.summary.checksum,
-            other.summary.checksum,
-        ));
-    }
-    if let Some((slow, fast)) = rates(runs, compared) {
-        found.push(format!(
-            "the runs were made at different rates, {} to {}",
-            format::rate(slow),
-            format::rate(fast)
-        ));
-    }
-    found
-}
-
-/// The lowest and the highest rate asked for, when they differ.
-fn rates(runs: &[RunDigest], compared: &[&Variant]) -> Option<(f64, f64)> {
-    let rates = || {
-        compared
-            .iter()
-            .flat_map(|variant| &variant.runs)
-            .map(|index| runs[*index].meta.load.rate_target)
-    };
-    let slow = rates().fold(f64::INFINITY, f64::min);
-    let fast = rates().fold(f64::NEG_INFINITY, f64::max);
-    (slow < fast).then_some((slow, fast))
-}
-
-fn over(runs: &[u64]) -> String {
-    let low = runs.iter().min().copied().unwrap_or(0);
-    let high = runs.iter().max().copied().unwrap_or(0);
-    format!("{} to {}", format::nanos(low), format::nanos(high))
-}
-
-/// The two sides in words.
-struct Effect<'a> {
-    before: &'a Variant,
-    after: &'a Variant,
-    /// Heap allocators of which before is the best; 0 where before was asked for by name.
-    heaps: usize,
-}
-
-impl Effect<'_> {
-    fn best(&self) -> String {
-        match self.heaps {
-            0 => self.before.spoken().to_owned(),
-            1 => format!("the heap ({})", self.before.spoken()),
-            heaps => format!(
-                "{}, the best of {} heaps",
-                self.before.spoken(),
-                number(heaps)
-            ),
-        }
-    }
-
-    fn at_least(&self) -> &'static str {
-        if self.before.lower_bound() {
-            "at least "
-        } else {
-            ""
-        }
-    }
-
-    /// The load under which both ran.
-    fn rate(&self) -> String {
-        match crate::measures::closed(self.after) {
-            true => "the rate of a closed loop".to_owned(),
-            false => format!(
-                "{} requests/s",
-                format::count(self.after.summary.rate_target)
-            ),
-        }
-    }
-
-    /// The medians of the runs, as in the table of before and after.
-    fn medians(&self, quantile: f64) -> (f64, f64) {
-        let of = |variant: &Variant| {
-            let by_run = variant.summary.percentile_by_run(quantile);
-            median_of(&logs(by_run)).exp()
-        };
-        (of(self.before), of(self.after))
-    }
-
-    /// `P99.9 fell from 31.2 ms (jemalloc, the best of three heaps) to 84 µs with the pool: 371×`.
-    fn fell(&self, quantile: f64, percentile: &str) -> String {
-        let (before, after) = self.medians(quantile);
-        let whose = match self.after.name.as_str() {
-            POOL => "with the pool".to_owned(),
-            _ => format!("({})", self.after.label()),
-        };
-        format!(
-            "{percentile} fell from {least}{} ({}) to {} {whose}: {least}{}",
-            format::duration(before),
-            self.best(),
-            format::duration(after),
-            format::ratio(before / after.max(1.0)),
-            least = self.at_least(),
-        )
-    }
-
-    fn figures(&self) -> String {
-        let (before, after) = self.medians(0.999);
-        format!(
-            "P99.9 was {}{} with {} and {} with {}, at {}",
-            self.at_least(),
-            format::duration(before),
-            self.best(),
-            format::duration(after),
-            self.after.spoken(),
-            self.rate(),
-        )
-    }
-
-    /// How many runs would do.
-    fn enough(&self, comparison: &Comparison) -> String {
-        let judged = comparison.rows.iter().filter(|row| row.is_judged()).count();
-        let needed = fewest_runs(judged, 0.05);
-        format!("{needed} + {needed} runs are enough for a test that assumes nothing on the noise")
-    }
-}
-
-fn schedules(effect: &Effect<'_>) -> String {
-    let Effect { before, after, .. } = effect;
-    let all = |runs: u32| match runs {
-        2 => "both runs".to_owned(),
-        runs => format!("all {runs} runs"),
-    };
-    if crate::measures::closed(after) {
-        return "there was no schedule to keep, so that both suffer coordinated omission"
-            .to_owned();
-    }
-    if after.summary.schedule_kept && before.summary.schedule_kept {
-        return format!(
-            "schedule kept in all {} runs",
-            before.summary.runs + after.summary.runs
-        );
-    }
-    let kept = if after.summary.schedule_kept {
-        format!(
-            "{} kept its schedule in {}",
-            after.spoken(),
-            all(after.summary.runs)
-        )
-    } else {
-        format!(
-            "whether {} kept its schedule was not recorded",
-            after.spoken()
-        )
-    };
-    if before.lower_bound() {
-        format!(
-            "{kept}, {} missed it in {} of {}",
-            before.spoken(),
-            before.summary.missed_runs,
-            before.summary.runs
-        )
-    } else {
-        kept
-    }
-}
-
-/// What a reader must know to weigh any verdict.
-fn context(variants: &[Variant], pair: Option<Pair>) -> Vec<String> {
-    let mut notes = Vec::new();
-    let noop = variants
-        .iter()
-        .find(|variant| variant.name == NOOP && variant.summary.requests > 0);
-    let pool = variants
-        .iter()
-        .find(|variant| variant.name == POOL && variant.summary.requests > 0);
-    match (noop, pool) {
-        // Runs that somebody named need no floor of ours.
-        (None, _) if pair.is_some_and(|pair| !pair.usual) => {}
-        (None, _) => notes.push(
-            "There is no no-op control run, so how much of each tail is the machine's own is unknown."
-                .to_owned(),
-        ),
-        (Some(noop), Some(pool)) if !noop.lower_bound() && noop.summary.p999_ns > 0 => {
-            notes.push(format!(
-                "The machine's own floor, the same schedule without a service, has a P99.9 of {}; the pool's is {} that.",
-                format::nanos(noop.summary.p999_ns),
-                format::ratio(pool.summary.p999_ns as f64 / noop.summary.p999_ns as f64),
-            ));
-        }
-        _ => {}
-    }
-    let missed: Vec<&str> = variants
-        .iter()
-        .filter(|variant| variant.name.starts_with(HEAP_PREFIX) && variant.lower_bound())
-        .map(Variant::spoken)
-        .collect();
-    if !missed.is_empty() {
-        notes.push(format!(
-            "{} could not hold the rate: requests were still waiting when the schedule ended, so the percentiles are lower bounds that grow with the run's duration.",
-            capital(&sentence_list(&missed))
-        ));
-    }
-    let refused = total(variants.iter().map(|variant| variant.summary.rejected));
-    if refused > 0 {
-        notes.push(format!(
-            "{} requests were refused; a refusal is quick and flatters the percentiles.",
-            format::count(refused as f64)
-        ));
-    }
-    notes
-}
-
 /// `1 run`, `2 runs`.
 pub(crate) fn runs_of(runs: u32) -> String {
     match runs {
         1 => "1 run".to_owned(),
         runs => format!("{runs} runs"),
-    }
-}
-
-fn number(number: usize) -> String {
-    match number {
-        2 => "two".to_owned(),
-        3 => "three".to_owned(),
-        4 => "four".to_owned(),
-        other => other.to_string(),
     }
 }
 

@@ -150,7 +150,7 @@ fn partial_recordings_conclude_nothing_and_are_named() {
         &report,
         "1 of 2 runs with the pool was cut short (interrupted)",
     );
-    assert!(report.html().contains("Incomplete recordings"));
+    assert!(report.html().contains("Incomplete or doubtful recordings"));
     assert!(report.summaries()["pool"].partial);
 }
 

@@ -8,6 +8,7 @@ mod load_bench;
 mod load_check;
 mod machine_code;
 mod pool_checks;
+mod report_bench;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
@@ -27,6 +28,7 @@ Examples:
   cargo xtask bench pool       the pool against allocators and other pools
   cargo xtask bench probe      what tracing costs, against bpftrace (root)
   cargo xtask bench load       the load generator, beside wrk and oha
+  cargo xtask bench report     time, memory and size of the report of an hour
   cargo xtask stress           a long conservation stress of the pool (10^9 operations, some minutes)
   cargo xtask stress 100       the same with 100 million operations";
 
@@ -85,7 +87,7 @@ enum Task {
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
-        /// Which benchmark: `pool`, `probe`, `load`.
+        /// Which benchmark: `pool`, `probe`, `load`, `report`.
         what: Benchmark,
         /// Passed on, e.g. `--quick`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -101,6 +103,8 @@ enum Benchmark {
     Probe,
     /// The load generator, against wrk and oha: about five minutes.
     Load,
+    /// The report of an hour: time, memory, size of the page.
+    Report,
 }
 
 fn main() -> Result<()> {
@@ -157,6 +161,16 @@ fn main() -> Result<()> {
                 "bench load takes no further arguments"
             );
             load_bench::run()
+        }
+        Task::Bench {
+            what: Benchmark::Report,
+            arguments,
+        } => {
+            ensure!(
+                arguments.is_empty(),
+                "bench report takes no further arguments"
+            );
+            report_bench::run()
         }
     }
 }

@@ -136,7 +136,7 @@ pub(crate) fn page(report: &Report) -> String {
         outcome: badge(report),
         sentence: &report.verdict.sentence,
         notes: &report.verdict.notes,
-        alerts: alerts(report),
+        alerts: report.alerts(),
         comparison: report.comparison(),
         trend: trend::section(report),
         any_missed: variants.iter().any(Variant::lower_bound),
@@ -253,29 +253,6 @@ fn badge(report: &Report) -> Badge {
             label: "No conclusion",
         },
     }
-}
-
-/// What is wrong with single recordings.
-fn alerts(report: &Report) -> Vec<String> {
-    report
-        .runs
-        .iter()
-        .filter(|run| run.partial())
-        .map(|run| {
-            let covered = match &run.pauses {
-                Some(pauses) if run.only_traced() => {
-                    format!("{} that were traced", format::nanos(pauses.traced_ns()))
-                }
-                _ => format!("{} s that were recorded", run.seconds.len()),
-            };
-            format!(
-                "{}, run {}: {}. Its figures cover the {covered}.",
-                variant::label(&run.meta.variant),
-                run.meta.run,
-                run.meta.state_reason.as_deref().unwrap_or("cut short"),
-            )
-        })
-        .collect()
 }
 
 /// The name of a variant's colour in the style sheet.
@@ -428,6 +405,8 @@ mod tests {
                 start_ns: second * 1_000_000_000,
                 length_ns: 1_000_000_000,
                 requests: 2_400_000,
+                p50_ns: 1_000,
+                p99_ns: 100_000,
                 p999_ns: 1_234_567_890 + second * 1_048_576,
                 max_ns: 9_234_567_890 + second * 1_048_576,
                 heat: (0..ROWS as u8)

@@ -169,6 +169,8 @@ mod tests {
                 start_ns: (10 + index) * SECOND,
                 length_ns: SECOND,
                 requests: 1,
+                p50_ns: 1,
+                p99_ns: 1,
                 p999_ns: 1,
                 max_ns: 1,
                 heat: Vec::new(),

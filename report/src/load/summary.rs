@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::digest::SERIES;
@@ -17,7 +18,7 @@ const MOST_ERROR_KINDS: usize = 24;
 const MOST_OBJECTIVES: usize = 64;
 
 /// What the runs of a variant recorded beside their response times.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LoadSummary {
     /// What was loaded, as the recording says it; empty for a service within the process.
     pub target: String,
@@ -50,7 +51,7 @@ pub struct LoadSummary {
 }
 
 /// One objective over all runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ObjectiveSummary {
     /// As it was written: `p99.9<1ms`.
     pub objective: String,
@@ -63,7 +64,7 @@ pub struct ObjectiveSummary {
 }
 
 /// What the values of a series are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SeriesUnit {
     /// Times in nanoseconds.
@@ -73,7 +74,7 @@ pub enum SeriesUnit {
 }
 
 /// One further series over all runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ExtraSeries {
     /// Its tag in the recording.
     pub tag: String,
@@ -96,7 +97,7 @@ pub struct ExtraSeries {
 }
 
 /// Something that happened during a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MarkSummary {
     /// Which run of the variant.
     pub run: u32,
@@ -111,7 +112,7 @@ pub struct MarkSummary {
 }
 
 /// The target's use of resources over all runs, while they were measured.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ResourceSummary {
     /// The process, of the last run.
     pub process: u32,

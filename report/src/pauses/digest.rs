@@ -315,6 +315,8 @@ impl SeriesDigest {
                 start_ns: interval.start_monotonic_ns,
                 length_ns: interval.length_ns,
                 requests: interval.histogram.len(),
+                p50_ns: quantile(&interval.histogram, 0.5),
+                p99_ns: quantile(&interval.histogram, 0.99),
                 p999_ns: quantile(&interval.histogram, 0.999),
                 max_ns: maximum(&interval.histogram),
                 heat: Vec::new(),

@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 use indexmap::IndexMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::digest::{DigestedPause, PauseDigest, SeriesDigest};
@@ -16,7 +17,7 @@ const SHOWN: usize = 10;
 const SHOWN_OF_A_KIND: usize = 4;
 
 /// What a probe saw of one variant, over all its runs that were traced.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PauseSummary {
     /// Runs that were traced.
     pub runs: u32,
@@ -37,7 +38,7 @@ pub struct PauseSummary {
 }
 
 /// The figures of one series.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SeriesSummary {
     /// Its name: `off_cpu`, `malloc@jemalloc`.
     pub name: String,
@@ -75,7 +76,7 @@ pub struct SeriesSummary {
 }
 
 /// One pause.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LongPause {
     /// Its series.
     pub kind: String,

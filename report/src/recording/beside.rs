@@ -1,7 +1,7 @@
-//! Reads `marks.jsonl` and `resources.jsonl`, line by line.
+//! Reads `slow.jsonl`, `marks.jsonl` and `resources.jsonl`, line by line.
 //!
 //! Constant memory whatever the file's length: a line has a limit, and [`Recording`](super::Recording)
-//! holds a bounded number of them. What one writer leaves out another may add, so both files may be
+//! holds a bounded number of them. What one writer leaves out another may add, so each file may be
 //! missing, and unknown fields are ignored.
 
 use std::marker::PhantomData;
@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use super::lines::{Lines, is_torn};
-use super::{MARK_FILE, Mark, RESOURCE_FILE, RecordingError, ResourceSample};
+use super::{
+    MARK_FILE, Mark, RESOURCE_FILE, RecordingError, ResourceSample, SLOW_FILE, SlowRequest,
+};
 
-/// The longest line of either file, in bytes.
+/// The longest line of any of these, in bytes.
 const LINE_LIMIT: u64 = 16 << 10;
 
 /// One JSON object a line; ends after the first error.
@@ -33,11 +35,15 @@ pub(super) fn marks(dir: &Path) -> Marks {
     Listed::of(dir.join(MARK_FILE), "mark")
 }
 
+pub(super) fn slow(dir: &Path) -> Listed<SlowRequest> {
+    Listed::of(dir.join(SLOW_FILE), "slow request")
+}
+
 pub(super) fn resources(dir: &Path) -> Resources {
     Listed::of(dir.join(RESOURCE_FILE), "sample of resources")
 }
 
-/// Whether one of the two files ends in a line that was cut off.
+/// Whether the list of marks or of samples ends in a line that was cut off.
 pub(super) fn torn(dir: &Path) -> Result<bool, RecordingError> {
     Ok(is_torn(&dir.join(MARK_FILE))? || is_torn(&dir.join(RESOURCE_FILE))?)
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of the format written by this crate, and the newest that it reads.
@@ -59,7 +60,7 @@ fn first() -> u32 {
 }
 
 /// How far a recording has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Being written. Found in a folder at rest it means that the writer was killed, and it is
@@ -73,7 +74,7 @@ pub enum State {
 }
 
 /// The machine that a recording was made on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Host {
     /// Operating system: `linux`.
@@ -99,7 +100,7 @@ pub struct Host {
 }
 
 /// One instant on both clocks, read together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ClockPair {
     /// `CLOCK_MONOTONIC`, in nanoseconds.
@@ -216,7 +217,7 @@ impl RunResult {
 }
 
 /// The generator's own part in the figures.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Generator {
     /// Share of its workers' time in which they were not idle, 0 to 1.
@@ -249,7 +250,7 @@ pub struct ObjectiveResult {
 }
 
 /// Time that the machine, not the service, took away from the workers.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Stalls {
     /// All of it, in milliseconds.

@@ -28,13 +28,14 @@
 //!
 //! Cost (release build, a second of 2.4 million values): 5 KB on disk and 0.1 ms to write when all
 //! lie within a factor of forty, 27 KB and 2.3 ms when they spread over six decades; 0.2 to 0.4 ms
-//! to read. [`Reader`] holds one file and one histogram in memory at a time; [`Recording::read`]
-//! holds every interval (230 KB each), which suits seconds and minutes rather than hours.
+//! to read. [`Reader`] holds one histogram and the slow requests in memory; [`Recording::read`] holds
+//! every interval (230 KB each), which suits seconds and minutes rather than hours.
 
 mod appender;
 mod beside;
 mod error;
 mod hlog;
+mod intervals;
 mod lines;
 mod mark;
 mod meta;
@@ -53,20 +54,22 @@ pub use beside::{Listed, Marks, Resources};
 pub use error::RecordingError;
 pub use hlog::{Interval, merged};
 pub(crate) use hlog::{add, empty};
+pub use intervals::Intervals;
 pub use mark::{Mark, ResourceSample};
 pub use meta::{
     Allocations, ClockPair, Generator, Host, Load, Meta, ObjectiveResult, RunResult, SCHEMA,
     Stalls, State,
 };
 pub use pause::Pause;
-pub use pause_reader::{PauseIntervals, PauseList, PauseReader, Pauses};
+pub use pause_reader::{PauseList, PauseReader, Pauses};
 pub use pause_writer::PauseWriter;
 pub use probe_meta::{
     Dropped, FloorEntry, ProbeCost, ProbeMeta, SeriesMeta, Target, TraceWindow, Unit,
 };
-pub use reader::{Intervals, Reader, Recording};
+pub use reader::{Reader, Recording};
 pub use slow::SlowRequest;
 pub use stack_table::{Frame, Stack, StackTable};
+pub(crate) use whole_file::create_anew;
 pub use writer::{Writer, rewrite_meta};
 
 /// Tag of the series that measures from a request's intended start to its end.
@@ -105,6 +108,8 @@ const PAUSE_LOG_FILE: &str = "pauses.hlog";
 const PAUSE_LIST_FILE: &str = "pauses.jsonl";
 /// Name of the table of stacks.
 const STACK_FILE: &str = "stacks.json";
+/// The largest `meta.json`, in bytes.
+const META_LIMIT: u64 = 16 << 20;
 /// The largest `probe.json`, in bytes: room for 100,000 windows.
 const PROBE_LIMIT: u64 = 16 << 20;
 /// The largest `stacks.json`, in bytes.

@@ -11,14 +11,12 @@ use super::lines::{Lines, is_torn};
 use super::reader::parse_versioned;
 use super::whole_file::read;
 use super::{
-    Interval, PAUSE_LIST_FILE, PAUSE_LOG_FILE, PROBE_FILE, PROBE_LIMIT, Pause, ProbeMeta,
-    RecordingError, STACK_FILE, STACK_LIMIT, StackTable, State, hlog, merged,
+    Interval, Intervals, PAUSE_LIST_FILE, PAUSE_LOG_FILE, PROBE_FILE, PROBE_LIMIT, Pause,
+    ProbeMeta, RecordingError, STACK_FILE, STACK_LIMIT, StackTable, State, merged,
 };
 
 /// The longest line of `pauses.jsonl`, in bytes.
 pub(super) const LINE_LIMIT: u64 = 64 << 10;
-/// The longest line of `pauses.hlog`, in bytes: more than any histogram needs.
-const LOG_LINE_LIMIT: u64 = 2 << 20;
 
 /// The probe's part of a recording in memory. For long ones see [`PauseReader`].
 #[derive(Debug, Clone, Default)]
@@ -112,11 +110,8 @@ impl PauseReader {
 
     /// All intervals of all series, in the order of the log, read as they are asked for. Values
     /// are in the unit of their series. Ends after the first error.
-    pub fn intervals(&self) -> PauseIntervals {
-        PauseIntervals {
-            lines: Lines::new(self.dir.join(PAUSE_LOG_FILE), LOG_LINE_LIMIT),
-            decoder: hlog::Decoder::new(self.meta.clock),
-        }
+    pub fn intervals(&self) -> Intervals {
+        Intervals::of(self.dir.join(PAUSE_LOG_FILE), self.meta.clock)
     }
 
     /// All pauses, in the order of the list, read as they are asked for. Ends after the first
@@ -143,33 +138,23 @@ impl PauseReader {
     }
 }
 
-/// Iterator over the intervals of a [`PauseReader`].
-pub struct PauseIntervals {
-    lines: Lines,
-    decoder: hlog::Decoder,
-}
-
-impl Iterator for PauseIntervals {
-    type Item = Result<Interval, RecordingError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let line = match self.lines.next() {
-                Ok(line) => line?,
-                Err(error) => return Some(Err(error)),
-            };
-            match self.decoder.line(line) {
-                Ok(None) => {}
-                Ok(Some(interval)) => return Some(Ok(interval)),
-                Err(reason) => return Some(Err(self.lines.corrupt(reason))),
-            }
-        }
-    }
-}
-
 /// Iterator over the pauses of a [`PauseReader`].
 pub struct PauseList {
     lines: Lines,
+}
+
+impl PauseList {
+    /// Counts the pauses that are left, without understanding them.
+    ///
+    /// # Errors
+    /// [`RecordingError::Io`], and [`RecordingError::Corrupt`] for a line of no measure.
+    pub fn count_rest(mut self) -> Result<u64, RecordingError> {
+        let mut rest = 0;
+        while let Some(line) = self.lines.next()? {
+            rest += u64::from(!line.trim_ascii().is_empty());
+        }
+        Ok(rest)
+    }
 }
 
 impl Iterator for PauseList {

@@ -4,12 +4,13 @@
 //! owns that file. Here too fields that a reader does not know are ignored, and those that a file
 //! lacks take their default.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ClockPair, Host, Meta, SCHEMA, State};
 
 /// What the probe did to make a recording's pauses.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProbeMeta {
     /// Version of the format: [`SCHEMA`] when written by this crate.
@@ -71,7 +72,7 @@ impl ProbeMeta {
 }
 
 /// The process that was traced.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Target {
     /// Its number on the host.
@@ -92,7 +93,7 @@ pub struct Target {
 ///
 /// All figures are those of events that were seen; a reader scales totals by
 /// [`SeriesMeta::sampling`], and leaves percentiles alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct SeriesMeta {
     /// The tag in `pauses.hlog` and the kind in `pauses.jsonl`: `off_cpu`, `malloc@jemalloc`.
@@ -145,7 +146,7 @@ impl Default for SeriesMeta {
 }
 
 /// The unit of a series' values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Time.
@@ -159,7 +160,7 @@ pub enum Unit {
 }
 
 /// A span in which the probes of a series stood.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TraceWindow {
     /// The series' name.
@@ -175,7 +176,7 @@ pub struct TraceWindow {
 }
 
 /// What tracing cost the target and the machine.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ProbeCost {
     /// Time inside the BPF programs, as the kernel counts it, in nanoseconds.
@@ -195,7 +196,7 @@ pub struct ProbeCost {
 }
 
 /// The cost of one hit at one place.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FloorEntry {
     /// The place: `libc.so.6:free+9, push`.
@@ -205,7 +206,7 @@ pub struct FloorEntry {
 }
 
 /// Something that was seen and not recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Dropped {
     /// `pauses over the limit of a second`, `stacks`.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use hdrhistogram::Histogram;
 use serde::de::DeserializeOwned;
 
+use super::lines::is_torn;
 use super::whole_file::read;
 use super::{
-    Interval, LATENCY_FILE, META_FILE, Mark, Marks, Meta, PauseReader, Pauses, RecordingError,
-    ResourceSample, Resources, SCHEMA, SLOW_FILE, SlowRequest, State, beside, hlog, merged,
+    Interval, Intervals, LATENCY_FILE, META_FILE, META_LIMIT, Mark, Marks, Meta, PauseReader,
+    Pauses, RecordingError, ResourceSample, Resources, SCHEMA, SLOW_FILE, SlowRequest, State,
+    beside, merged,
 };
 
 /// A recording in memory, every interval of it. For long ones see [`Reader`].
@@ -26,7 +28,7 @@ pub struct Recording {
     pub marks: Vec<Mark>,
     /// The target's use of resources: at most [`Recording::MOST_RESOURCES`].
     pub resources: Vec<ResourceSample>,
-    /// Marks and samples beyond those.
+    /// Marks, samples and slow requests beyond those that are held.
     pub not_read: u64,
     /// A last line of the load generator's files was cut off and has been dropped.
     pub torn: bool,
@@ -56,6 +58,7 @@ impl Recording {
             dir,
             meta,
             slow,
+            slow_not_read,
             torn,
             ..
         } = reader;
@@ -66,7 +69,7 @@ impl Recording {
             slow,
             marks,
             resources,
-            not_read: marks_not_read + resources_not_read,
+            not_read: marks_not_read + resources_not_read + slow_not_read,
             torn,
             pauses,
         })
@@ -92,12 +95,15 @@ pub struct Reader {
     dir: PathBuf,
     meta: Meta,
     slow: Vec<SlowRequest>,
+    slow_not_read: u64,
     torn: bool,
-    log: Vec<u8>,
     pauses: Option<PauseReader>,
 }
 
 impl Reader {
+    /// Slow requests that are held at most: 40 MB. Writers keep 32 a second.
+    pub const MOST_SLOW: usize = 1_000_000;
+
     /// Reads a folder's files without decoding the intervals yet.
     ///
     /// A log or list that is missing is read as empty: other tools' recordings lack some of them.
@@ -108,29 +114,53 @@ impl Reader {
     /// file cannot be read; [`RecordingError::Corrupt`] when `slow.jsonl` is damaged. For a
     /// probe's `probe.json` as for `meta.json`, except that it may be missing.
     pub fn open(dir: &Path) -> Result<Reader, RecordingError> {
+        let (reader, damage) = Reader::open_damaged(dir)?;
+        match damage.into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(reader),
+        }
+    }
+
+    /// As [`Reader::open`], but takes what can be read where a file other than `meta.json` is
+    /// damaged, and says what could not be read: the list of slow requests up to its first
+    /// damaged line, no pauses where `probe.json` is not understood.
+    ///
+    /// # Errors
+    /// Those of [`Reader::open`] that are about `meta.json`: without it nobody knows what the other
+    /// files are of.
+    pub fn open_damaged(dir: &Path) -> Result<(Reader, Vec<RecordingError>), RecordingError> {
+        let meta_path = dir.join(META_FILE);
         let meta_bytes =
-            read(&dir.join(META_FILE), u64::MAX)?.ok_or_else(|| RecordingError::NotARecording {
+            read(&meta_path, META_LIMIT)?.ok_or_else(|| RecordingError::NotARecording {
                 dir: dir.to_path_buf(),
             })?;
-        let mut meta: Meta = parse_versioned(&dir.join(META_FILE), &meta_bytes)?;
-
-        let mut log = read(&dir.join(LATENCY_FILE), u64::MAX)?.unwrap_or_default();
-        let log_torn = drop_torn_line(&mut log);
-
-        let slow_path = dir.join(SLOW_FILE);
-        let mut slow_bytes = read(&slow_path, u64::MAX)?.unwrap_or_default();
-        let slow_torn = drop_torn_line(&mut slow_bytes);
-
-        let torn = log_torn || slow_torn || beside::torn(dir)?;
+        let mut meta: Meta = parse_versioned(&meta_path, &meta_bytes)?;
+        let mut damage = Vec::new();
+        let (slow, slow_not_read) = read_slow(dir, &mut damage);
+        let pauses = PauseReader::open(dir).unwrap_or_else(|error| {
+            damage.push(error);
+            None
+        });
+        let torn = [LATENCY_FILE, SLOW_FILE]
+            .iter()
+            .map(|file| is_torn(&dir.join(file)))
+            .chain([beside::torn(dir)])
+            .fold(false, |torn, file| {
+                torn | file.unwrap_or_else(|error| {
+                    damage.push(error);
+                    false
+                })
+            });
         settle_state(&mut meta, torn);
-        Ok(Reader {
+        let reader = Reader {
             dir: dir.to_path_buf(),
             meta,
-            slow: parse_slow(&slow_path, &slow_bytes)?,
+            slow,
+            slow_not_read,
             torn,
-            log,
-            pauses: PauseReader::open(dir)?,
-        })
+            pauses,
+        };
+        Ok((reader, damage))
     }
 
     /// The folder.
@@ -143,9 +173,14 @@ impl Reader {
         &self.meta
     }
 
-    /// The slow requests that were kept.
+    /// The slow requests that were kept: at most [`Reader::MOST_SLOW`].
     pub fn slow(&self) -> &[SlowRequest] {
         &self.slow
+    }
+
+    /// Slow requests of the list beyond those.
+    pub fn slow_not_read(&self) -> u64 {
+        self.slow_not_read
     }
 
     /// What happened beside the requests, read as it is asked for; none where the file is missing.
@@ -169,51 +204,10 @@ impl Reader {
         self.pauses.as_ref()
     }
 
-    /// All intervals of all series, in the order of the log, decoded as they are asked for. Ends
-    /// after the first error.
-    pub fn intervals(&self) -> Intervals<'_> {
-        Intervals {
-            path: self.dir.join(LATENCY_FILE),
-            rest: &self.log,
-            line: 0,
-            decoder: hlog::Decoder::new(self.meta.clock),
-        }
-    }
-}
-
-/// Iterator over the intervals of a [`Reader`].
-pub struct Intervals<'a> {
-    path: PathBuf,
-    rest: &'a [u8],
-    line: usize,
-    decoder: hlog::Decoder,
-}
-
-impl Iterator for Intervals<'_> {
-    type Item = Result<Interval, RecordingError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        while !self.rest.is_empty() {
-            let end = self.rest.iter().position(|byte| *byte == b'\n');
-            let (line, rest) = self
-                .rest
-                .split_at(end.map_or(self.rest.len(), |end| end + 1));
-            self.rest = rest;
-            self.line += 1;
-            match self.decoder.line(line) {
-                Ok(Some(interval)) => return Some(Ok(interval)),
-                Ok(None) => {}
-                Err(reason) => {
-                    self.rest = &[];
-                    return Some(Err(RecordingError::Corrupt {
-                        path: self.path.clone(),
-                        line: self.line,
-                        reason,
-                    }));
-                }
-            }
-        }
-        None
+    /// All intervals of all series, in the order of the log, read and decoded as they are asked
+    /// for. Ends after the first error.
+    pub fn intervals(&self) -> Intervals {
+        Intervals::of(self.dir.join(LATENCY_FILE), self.meta.clock)
     }
 }
 
@@ -242,30 +236,18 @@ pub(super) fn parse_versioned<T: DeserializeOwned>(
     serde_json::from_slice(bytes).map_err(damaged)
 }
 
-/// Cuts off what follows the last line end; says whether there was anything.
-fn drop_torn_line(bytes: &mut Vec<u8>) -> bool {
-    let whole = bytes
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |end| end + 1);
-    let torn = whole < bytes.len();
-    bytes.truncate(whole);
-    torn
-}
-
-fn parse_slow(path: &Path, bytes: &[u8]) -> Result<Vec<SlowRequest>, RecordingError> {
-    bytes
-        .split_inclusive(|byte| *byte == b'\n')
-        .enumerate()
-        .filter(|(_, line)| !line.trim_ascii().is_empty())
-        .map(|(index, line)| {
-            serde_json::from_slice(line).map_err(|cause| RecordingError::Corrupt {
-                path: path.to_path_buf(),
-                line: index + 1,
-                reason: format!("this is no slow request: {cause}"),
-            })
-        })
-        .collect()
+/// The slow requests up to the first damaged line, and how many there are beyond the most.
+fn read_slow(dir: &Path, damage: &mut Vec<RecordingError>) -> (Vec<SlowRequest>, u64) {
+    let mut slow = Vec::new();
+    let mut not_read = 0;
+    for request in beside::slow(dir) {
+        match request {
+            Ok(request) if slow.len() < Reader::MOST_SLOW => slow.push(request),
+            Ok(_) => not_read += 1,
+            Err(error) => damage.push(error),
+        }
+    }
+    (slow, not_read)
 }
 
 /// A recording at rest is complete or partial; the reader knows which even when the writer could

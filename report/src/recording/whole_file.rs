@@ -72,7 +72,7 @@ pub(super) fn replace_json<T: Serialize + DeserializeOwned>(
 
 /// A new file of that name. What a killed writer left there is removed, never written through: it
 /// might be a link that somebody else put there, and the writer may have more rights than they.
-fn create_anew(path: &Path) -> io::Result<File> {
+pub(crate) fn create_anew(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
         _ => {}

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::appender::Appender;
 use super::whole_file::{Layout, TEMPORARY, replace_json};
 use super::{
-    ClockPair, LATENCY_FILE, MARK_FILE, META_FILE, Mark, Meta, PAUSE_LIST_FILE, PAUSE_LOG_FILE,
-    PROBE_FILE, RESOURCE_FILE, RecordingError, ResourceSample, SLOW_FILE, STACK_FILE, SlowRequest,
-    hlog,
+    ClockPair, LATENCY_FILE, MARK_FILE, META_FILE, META_LIMIT, Mark, Meta, PAUSE_LIST_FILE,
+    PAUSE_LOG_FILE, PROBE_FILE, RESOURCE_FILE, RecordingError, ResourceSample, SLOW_FILE,
+    STACK_FILE, SlowRequest, hlog,
 };
 
 /// What a probe may have put into the folder first.
@@ -229,5 +229,5 @@ pub fn rewrite_meta(dir: &Path, meta: &Meta) -> Result<(), RecordingError> {
 
 /// Replaces `meta.json`.
 pub(super) fn write_meta(dir: &Path, meta: &Meta) -> Result<(), RecordingError> {
-    replace_json(dir, META_FILE, meta, Layout::Indented, u64::MAX)
+    replace_json(dir, META_FILE, meta, Layout::Indented, META_LIMIT)
 }

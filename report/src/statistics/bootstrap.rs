@@ -13,6 +13,7 @@
 //!
 //! Cost: microseconds for ten runs, some milliseconds for a hundred.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::sorted;
@@ -24,7 +25,7 @@ pub const FEWEST_RUNS: usize = 4;
 const TAIL: f64 = 0.025;
 
 /// A 95% confidence interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct ConfidenceInterval {
     /// Its lower end.
     pub low: f64,

@@ -12,17 +12,18 @@
 
 mod chart;
 mod sets;
+mod steps;
 
 #[cfg(test)]
 mod tests;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::compare::Run;
 use crate::compare::verdict::p_value;
-use crate::compare::{Options, Outcome, Percentile, Run, compare};
 use crate::format;
 use crate::statistics::bootstrap::ConfidenceInterval;
-use crate::statistics::{bootstrap, holm, median_of, quantile};
 use crate::table::Table;
 use crate::variant::label;
 
@@ -30,10 +31,9 @@ pub(crate) use sets::separate;
 
 /// The chance that any step is marked where nothing changed.
 const LEVEL: f64 = 0.05;
-const P999: f64 = 0.999;
 
 /// P99.9 over versions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Trend {
     /// Sets that can be compared with each other; several machines or loads make several.
     pub groups: Vec<TrendGroup>,
@@ -42,7 +42,7 @@ pub struct Trend {
 }
 
 /// Sets of runs under the same load on the same machine, in the order of time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrendGroup {
     /// What ran.
     pub variant: String,
@@ -55,7 +55,7 @@ pub struct TrendGroup {
 }
 
 /// The runs of one version.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrendPoint {
     /// The version, or the folder.
     pub label: String,
@@ -74,10 +74,10 @@ pub struct TrendPoint {
 }
 
 /// From one set to the next.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Step {
-    /// P99.9 over that of the set before.
-    pub ratio: f64,
+    /// P99.9 over that of the set before; null where the sets cannot be compared.
+    pub ratio: Option<f64>,
     /// Where that lies with 95% confidence; null with fewer than four runs of either.
     pub ratio_interval: Option<ConfidenceInterval>,
     /// Two-sided p, corrected for all steps of the trend; null where the sets cannot be compared.
@@ -89,7 +89,7 @@ pub struct Step {
 }
 
 /// What a step comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
     /// P99.9 became lower, significantly.
@@ -111,7 +111,7 @@ impl Trend {
         }
         let mut groups: Vec<(String, TrendGroup, Vec<Vec<Run>>)> = Vec::new();
         for set in sets {
-            let (point, key) = (point(&set), set.key());
+            let (point, key) = (steps::point(&set), set.key());
             match groups.iter_mut().find(|(known, ..)| *known == key) {
                 Some((_, group, runs)) => {
                     group.points.push(point);
@@ -130,11 +130,11 @@ impl Trend {
         }
         for (_, group, runs) in &mut groups {
             for (index, pair) in runs.windows(2).enumerate() {
-                group.points[index + 1].step = Some(step(&pair[0], &pair[1]));
+                group.points[index + 1].step = Some(steps::step(&pair[0], &pair[1]));
             }
         }
         let mut groups: Vec<TrendGroup> = groups.into_iter().map(|(_, group, _)| group).collect();
-        correct(&mut groups);
+        steps::correct(&mut groups);
         let notes = notes(&groups);
         Some(Trend { groups, notes })
     }
@@ -269,13 +269,13 @@ impl TrendPoint {
 
 impl Step {
     fn ratio_text(&self) -> String {
-        if !self.ratio.is_finite() {
+        let Some(ratio) = self.ratio else {
             return format::MISSING.to_owned();
-        }
+        };
         let range = self.ratio_interval.map_or_else(String::new, |range| {
             format!(" ({})", format::range(range.low, range.high, format::ratio))
         });
-        format!("{}{range}", format::ratio(self.ratio))
+        format!("{}{range}", format::ratio(ratio))
     }
 }
 
@@ -285,93 +285,6 @@ fn begun(unix_ns: u64) -> String {
         ns => {
             let instant = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(ns);
             humantime::format_rfc3339_seconds(instant).to_string()
-        }
-    }
-}
-
-fn point(set: &sets::Set) -> TrendPoint {
-    let by_run: Vec<u64> = set
-        .runs
-        .iter()
-        .map(|run| quantile(&run.response, P999))
-        .collect();
-    let logs = crate::evidence::logs(&by_run);
-    let ends = || -> Option<ConfidenceInterval> {
-        let several = by_run.len() > 1;
-        let (low, high) = (*by_run.iter().min()?, *by_run.iter().max()?);
-        several.then_some(ConfidenceInterval {
-            low: low as f64,
-            high: high as f64,
-        })
-    };
-    TrendPoint {
-        label: set.label.clone(),
-        begun_unix_ns: set.begun(),
-        runs: by_run.len(),
-        p999_ns: median_of(&logs).exp(),
-        p999_range_ns: bootstrap::of_median(&logs)
-            .map(|interval| interval.map(f64::exp))
-            .or_else(ends),
-        schedules_missed: set
-            .runs
-            .iter()
-            .filter(|run| !run.kept_its_schedule())
-            .count(),
-        step: None,
-    }
-}
-
-/// The step by itself; [`correct`] judges it among the others.
-fn step(before: &[Run], after: &[Run]) -> Step {
-    let options = Options {
-        judged: vec![Percentile::P999],
-        level: LEVEL,
-    };
-    let undecided = |reason: String| Step {
-        ratio: f64::NAN,
-        ratio_interval: None,
-        p: None,
-        outcome: StepOutcome::Undecided,
-        reason: Some(reason),
-    };
-    let comparison = match compare(before, after, &options) {
-        Ok(comparison) => comparison,
-        Err(error) => return undecided(error.to_string()),
-    };
-    let Some(row) = comparison.rows.iter().find(|row| row.is_judged()) else {
-        return undecided("nothing was judged".to_owned());
-    };
-    let (outcome, reason) = match comparison.verdict.outcome {
-        Outcome::Better => (StepOutcome::Better, None),
-        Outcome::Worse | Outcome::Mixed => (StepOutcome::Worse, None),
-        Outcome::NoDifference => (StepOutcome::NoDifference, None),
-        Outcome::Undecided => (
-            StepOutcome::Undecided,
-            Some(comparison.verdict.sentence.trim_end_matches('.').to_owned()),
-        ),
-    };
-    Step {
-        ratio: row.ratio,
-        ratio_interval: row.ratio_interval,
-        p: Some(row.p),
-        outcome,
-        reason,
-    }
-}
-
-/// Takes into account how many steps there are. What cannot be compared is no test.
-fn correct(groups: &mut [TrendGroup]) {
-    let mut steps: Vec<&mut Step> = groups
-        .iter_mut()
-        .flat_map(|group| &mut group.points)
-        .filter_map(|point| point.step.as_mut())
-        .filter(|step| step.p.is_some())
-        .collect();
-    let p: Vec<f64> = steps.iter().filter_map(|step| step.p).collect();
-    for (step, p) in steps.iter_mut().zip(holm::adjusted(&p)) {
-        step.p = Some(p);
-        if p > LEVEL && matches!(step.outcome, StepOutcome::Better | StepOutcome::Worse) {
-            step.outcome = StepOutcome::NoDifference;
         }
     }
 }
