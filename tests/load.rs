@@ -31,6 +31,26 @@ fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
+fn a_ceiling_with_bad_arguments_ends_with_2_and_leaves_nothing_behind() {
+    for (arguments, expected) in [
+        (["--probe", "10ms"], "1s or more"),
+        (["--transport", "pigeon"], "in-process"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_tailcut"))
+            .args(["load", "ceiling"])
+            .args(arguments)
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(expected), "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty() && is_empty(&dir), "{arguments:?}");
+    }
+}
+
+#[test]
 fn bad_arguments_end_with_2_and_leave_nothing_behind() {
     for (arguments, expected) in [
         (vec![], "no target is given"),

@@ -46,6 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         duration: Nanos::from_millis(seconds * 1_000),
         warmup: WarmUp::Fixed(Nanos::SECOND),
         workers: 1,
+        pin: true,
         connections,
         pipeline,
         timeout: Nanos::from_millis(5_000),

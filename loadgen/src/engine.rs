@@ -107,7 +107,7 @@ fn run_with<C: Clock>(
     clock: &C,
     facts: ClockFacts,
 ) -> Result<RunOutcome, LoadError> {
-    let placement = Placement::choose(plan.workers)?;
+    let placement = Placement::choose(plan.workers, plan.pin)?;
     let corpus = Corpus::generate(plan.seed);
     let run = conduct::Run {
         plan,

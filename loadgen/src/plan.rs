@@ -85,6 +85,8 @@ pub struct RunPlan {
     pub window: u64,
     /// How many workers, each on a core of its own. The handoff form takes two for a pair.
     pub workers: u32,
+    /// Whether each thread is bound to a core of its own; else the scheduler places them.
+    pub pin: bool,
     /// What orders are made from, and arrivals drawn.
     pub seed: u64,
     /// The schedule begins at this instant of the wall clock, in nanoseconds since 1970; as soon as
@@ -116,6 +118,7 @@ impl RunPlan {
             warmup: WarmUp::Fixed(Nanos::SECOND),
             window: 120_000,
             workers: default_workers(),
+            pin: true,
             seed: 1,
             start_at_unix_ns: None,
             shard: None,

@@ -154,6 +154,9 @@ pub struct Scenario {
     pub warmup: WarmUp,
     /// Threads, each on a core of its own.
     pub workers: u32,
+    /// Whether the threads are bound to their cores; else the scheduler places them. Over the network they are
+    /// bound only where a core is left for the target.
+    pub pin: bool,
     /// Connections of all workers together. Meaningless within this process.
     pub connections: u32,
     /// Requests that a connection carries at the same time.

@@ -45,6 +45,7 @@ fn scenario(url: &str) -> Scenario {
         duration: Nanos::from_millis(1_000),
         warmup: WarmUp::Fixed(Nanos::from_millis(100)),
         workers: 1,
+        pin: true,
         connections: 2,
         pipeline: 32,
         timeout: Nanos::from_millis(2_000),

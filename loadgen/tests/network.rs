@@ -34,6 +34,7 @@ fn scenario(url: &str, rate: u64) -> Scenario {
         duration: Nanos::from_millis(1_000),
         warmup: WarmUp::Fixed(Nanos::from_millis(100)),
         workers: 1,
+        pin: true,
         connections: 4,
         pipeline: 32,
         timeout: Nanos::from_millis(2_000),

@@ -85,6 +85,7 @@ fn run(address: SocketAddr, tls: TlsOptions, dir: &Path) -> Result<RunOutcome, L
         duration: Nanos::from_millis(1_000),
         warmup: WarmUp::Fixed(Nanos(0)),
         workers: 1,
+        pin: true,
         connections: 4,
         pipeline: 16,
         timeout: Nanos::from_millis(5_000),

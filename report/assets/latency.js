@@ -37,7 +37,7 @@ const loadedTime = timeline(loaded);
 const seconds = (field) => variants.map((_, index) =>
   loadedTime.slots.map((slot) => (slot && slot.run.variant === index ? slot.run[field][slot.second] : null)));
 // One range for both charts, so that they can be compared.
-const loadedRange = decades([...runs.flatMap((run) => [run.p999, run.max]), (pauses?.over || []).flatMap(({ marks }) => marks.map((mark) => mark[2]))]);
+const loadedRange = decades(runs.flatMap((run) => [run.p999, run.max]));
 const loadedSync = uPlot.sync("seconds");
 const drawLatencies = (css, name, more) => drawSeconds(css, name, {
   time: loadedTime, owner: byVariant, rows: seconds(name), range: loadedRange, key: loadedSync.key, ...more,

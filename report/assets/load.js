@@ -23,6 +23,8 @@ const drawSpans = (css) => (u) => {
   for (const { from, to, kind } of spans.filter(open)) {
     const left = u.valToPos(from, "x", true);
     const width = Math.max(2 * ratio, u.valToPos(to, "x", true) - left);
+    // Outside the stretch that is shown.
+    if (left > bbox.left + bbox.width || left + width < bbox.left) continue;
     ctx.fillStyle = css(beside.kinds[kind].slot);
     ctx.globalAlpha = 0.16;
     ctx.fillRect(left, bbox.top, width, bbox.height);
@@ -30,7 +32,7 @@ const drawSpans = (css) => (u) => {
     ctx.fillRect(left, bbox.top, ratio, bbox.height);
     // In the first row where the one before it has ended; without room it stays in the keys.
     const text = beside.kinds[kind].label;
-    const begin = Math.min(left + 4 * ratio, bbox.left + bbox.width - ctx.measureText(text).width - 2 * ratio);
+    const begin = Math.min(Math.max(left, bbox.left) + 4 * ratio, bbox.left + bbox.width - ctx.measureText(text).width - 2 * ratio);
     const row = [0, 1, 2].find((n) => (ends[n] ?? -Infinity) <= begin);
     if (row === undefined) continue;
     ends[row] = begin + ctx.measureText(text).width + 6 * ratio;

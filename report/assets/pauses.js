@@ -1,4 +1,4 @@
-// What a probe saw: pauses by series and second, and single ones over the slowest requests.
+// What a probe saw: pauses by series and second, and single ones over the heat map.
 const kinds = pauses?.kinds || [];
 const byKind = group(kinds, ["pause-p999", "pause-max"]);
 // There are eight colours; series beyond them are dashed.
@@ -11,7 +11,8 @@ const drawPauses = (css, name, field) => drawSeconds(css, name, {
   rows: kinds.map((_, index) => tracedTime.slots.map((slot) => (slot ? slot.run[field][index][slot.second] : null))),
 });
 
-// ---- single pauses, where and as long as they were, over the slowest requests ---------------------
+// ---- single pauses, where and as long as they were, over the heat map -------------------------------
+const MOST_SHAPES = 250;
 const SHAPES = ["●", "■", "▲", "◆", "▼", "✚", "★", "⬟"];
 const marks = (pauses?.over || []).flatMap(({ run, marks: list }) => list.map(([kind, second, length, thread, where]) => ({
   // A second's point stands in its middle.
@@ -22,8 +23,12 @@ const windows = (pauses?.over || []).flatMap(({ run, windows: list }) => list.ma
   return { from: start + from - 0.5, to: start + to - 0.5, series };
 }));
 const marked = [...new Set(marks.map(({ kind }) => kind))].sort((a, b) => a - b);
-const byMark = group(marked.map((kind) => ({ ...kinds[kind], shape: SHAPES[kind % SHAPES.length] })), ["marks"], () => charts.get("max")?.redraw());
-const seen = ({ kind }) => !byMark.hidden.has(marked.indexOf(kind));
+const byMark = group(marked.map((kind) => ({ ...kinds[kind], shape: SHAPES[kind % SHAPES.length] })), ["marks"], () => charts.get("heat")?.redraw());
+// Only this thread's, if any is chosen.
+let ofThread = null;
+const seen = ({ kind, thread }) => !byMark.hidden.has(marked.indexOf(kind)) && (ofThread === null || thread === ofThread);
+// The map's scale is of powers of ten; what lies beyond it stands at its edge.
+const heightOf = (u, length, canvas) => u.valToPos(Math.min(u.scales.y.max, Math.max(u.scales.y.min, Math.log10(length))), "y", canvas);
 const describe = ({ kind, length, thread, where }) =>
   `${kinds[kind].label} ${duration(length)}, thread ${thread}${where && ", " + where}`;
 const drawMarks = (css) => (u) => {
@@ -38,19 +43,27 @@ const drawMarks = (css) => (u) => {
     const left = u.valToPos(from, "x", true);
     ctx.fillRect(left, bbox.top + bbox.height - 5 * ratio, Math.max(ratio, u.valToPos(to, "x", true) - left), 5 * ratio);
   }
+  const [min, max] = windowOf("seconds");
+  const shown = marks.filter((mark) => seen(mark) && mark.x >= min && mark.x <= max);
   ctx.font = 11 * ratio + "px sans-serif";
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
   ctx.lineWidth = 2 * ratio;
   ctx.lineJoin = "round";
-  // A rim of the page's colour keeps a mark apart from the line that it lies on.
+  // A rim of the page's colour keeps a mark apart from what it lies on.
   ctx.strokeStyle = css("page");
-  for (const mark of marks.filter(seen)) {
+  // Where shapes would lie on each other, dots leave the map to be seen.
+  const dots = shown.length > MOST_SHAPES;
+  for (const mark of shown) {
     const shape = SHAPES[mark.kind % SHAPES.length];
-    const at = [u.valToPos(mark.x, "x", true), u.valToPos(mark.length, "y", true)];
-    ctx.strokeText(shape, ...at);
+    const at = [u.valToPos(mark.x, "x", true), heightOf(u, mark.length, true)];
     ctx.fillStyle = css(kinds[mark.kind].slot);
-    ctx.fillText(shape, ...at);
+    if (dots) {
+      ctx.fillRect(at[0] - 1.5 * ratio, at[1] - 1.5 * ratio, 3 * ratio, 3 * ratio);
+    } else {
+      ctx.strokeText(shape, ...at);
+      ctx.fillText(shape, ...at);
+    }
   }
   ctx.restore();
 };
@@ -58,13 +71,13 @@ const drawMarks = (css) => (u) => {
 const nearMark = (idx, u) => {
   const { left, top } = u.cursor;
   const window = windows.find(({ from, to }) => top > u.over.clientHeight - 9 && left >= u.valToPos(from, "x") - 2 && left <= u.valToPos(to, "x") + 2);
-  if (window) return `: a window of the probe itself (${window.series})`;
+  if (window) return `; a window of the probe itself (${window.series})`;
   let best = null, distance = 14;
   for (const mark of marks.filter(seen)) {
-    const away = Math.hypot(u.valToPos(mark.x, "x") - left, u.valToPos(mark.length, "y") - top);
+    const away = Math.hypot(u.valToPos(mark.x, "x") - left, heightOf(u, mark.length) - top);
     if (away < distance) { best = mark; distance = away; }
   }
-  if (best) return ": " + describe(best);
+  if (best) return "; " + describe(best);
   const inside = marks.filter((mark) => seen(mark) && mark.x >= idx - 0.5 && mark.x < idx + 0.5);
   if (!inside.length) return "";
   return "; longest pause: " + describe(inside.reduce((a, b) => (b.length > a.length ? b : a)));

@@ -58,10 +58,13 @@ pub struct BeforeAfterRow {
     pub p: String,
 }
 
+/// How a figure is read from a run; nothing where it has none.
+type Figure = Box<dyn Fn(&RunDigest) -> Option<f64>>;
+
 /// A measure of which every run has a figure.
-struct PerRun<'a> {
+struct PerRun {
     name: &'static str,
-    of: Box<dyn Fn(&RunDigest) -> Option<f64> + 'a>,
+    of: Figure,
     show: fn(f64) -> String,
     /// Whether runs differ in it by chance: what was counted once, apart from the runs, does not.
     varies: bool,
@@ -108,7 +111,7 @@ pub(crate) fn before_after(
     }
 }
 
-fn measures() -> Vec<PerRun<'static>> {
+fn measures() -> Vec<PerRun> {
     let percentile = |name, level: f64| PerRun {
         name,
         of: Box::new(move |run| {
@@ -163,7 +166,7 @@ fn measures() -> Vec<PerRun<'static>> {
 
 /// Nothing where neither side has a figure.
 fn row(
-    measure: &PerRun<'_>,
+    measure: &PerRun,
     before: &Variant,
     after: &Variant,
     runs: &[RunDigest],
@@ -272,7 +275,7 @@ fn ratio_range(after: &[f64], before: &[f64]) -> String {
 
 /// Nothing for figures that no test was asked about.
 fn significance(
-    measure: &PerRun<'_>,
+    measure: &PerRun,
     tested: Option<&Row>,
     too_few: bool,
     before: &[f64],

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 
+use crate::blame::BlameInput;
 use crate::heat;
 use crate::load::LoadDigest;
 use crate::pauses::{PauseDigest, PauseDigestBuilder};
@@ -79,8 +80,8 @@ impl RunDigest {
         let samples = recording.resources.into_iter().map(Ok::<_, Infallible>);
         let Ok(()) = digest.load.resources(samples, &digest.seconds);
         if let Some(pauses) = recording.pauses {
-            let slow = &recording.slow;
-            let mut builder = PauseDigestBuilder::new(&pauses.meta, &digest.seconds, slow);
+            let mut builder =
+                PauseDigestBuilder::new(&pauses.meta, digest.load_of(&recording.slow));
             pauses
                 .intervals
                 .into_iter()
@@ -141,7 +142,7 @@ impl RunDigest {
 
     fn take_pauses(&mut self, pauses: &PauseReader, slow: &[SlowRequest]) {
         let mut damage = Vec::new();
-        let mut builder = PauseDigestBuilder::new(pauses.meta(), &self.seconds, slow);
+        let mut builder = PauseDigestBuilder::new(pauses.meta(), self.load_of(slow));
         for interval in pauses.intervals() {
             match interval {
                 Ok(interval) => builder.interval(interval),
@@ -206,6 +207,15 @@ impl RunDigest {
             damage: Vec::new(),
             slow_not_read: 0,
             disordered: disordered.len(),
+        }
+    }
+
+    pub(crate) fn load_of<'a>(&'a self, slow: &'a [SlowRequest]) -> BlameInput<'a> {
+        BlameInput {
+            meta: &self.meta,
+            slow,
+            service: &self.service,
+            seconds: &self.seconds,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The rows and columns of a latency heat map.
 //!
 //! Rows divide latency evenly on a log scale, ten to a decade (26% wide), from 10 ns to 100 s.
-//! Columns are seconds; a long run's are joined so that a map stays within [`MAX_COLUMNS`].
+//! Columns are seconds; a long run's are joined, whatever the page then zooms to, so that a map stays within [`MAX_COLUMNS`].
 
 use hdrhistogram::Histogram;
 
@@ -13,8 +13,9 @@ pub(crate) const ROWS_PER_DECADE: u32 = 10;
 pub(crate) const LOWEST_DECADE: u32 = 1;
 /// All rows, up to 100 s.
 pub(crate) const ROWS: u32 = 10 * ROWS_PER_DECADE;
-/// Columns of one map at most; a screen shows no more.
-const MAX_COLUMNS: usize = 600;
+/// Columns of one map at most: an hour in columns of three seconds, so that there is something to see
+/// when one zooms in.
+const MAX_COLUMNS: usize = 1_200;
 
 /// How many values of a histogram fall into each row; rows without any are left out.
 pub(crate) fn rows(histogram: &Histogram<u64>) -> Vec<(u8, u64)> {

@@ -19,6 +19,7 @@
 
 mod alerts;
 mod before_after;
+mod blame;
 pub mod compare;
 mod conditions;
 mod contradictions;
@@ -39,6 +40,7 @@ mod reading;
 pub mod recording;
 mod report;
 mod sides;
+mod slo;
 pub mod statistics;
 pub mod summary;
 mod table;
@@ -48,16 +50,18 @@ mod variant;
 mod verdict;
 
 pub use before_after::{BeforeAfter, BeforeAfterRow};
+pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
 pub use error::ReportError;
 pub use export::ExportError;
 pub use json::{Document, schema};
 pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
-pub use pauses::{LongPause, Overlap, PauseSummary, SeriesSummary};
+pub use pauses::{LongPause, PauseSummary, SeriesSummary};
 pub use reading::{Damage, recordings_in};
 pub use report::Report;
 pub use sides::Sides;
+pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};
 pub use variant::label;

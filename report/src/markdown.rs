@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use crate::blame::tables as blame_tables;
 use crate::conditions::{commands, conditions};
 use crate::load;
 use crate::pauses::tables;
 use crate::report::Report;
+use crate::slo;
 use crate::table::Table;
 use crate::text::clean;
 
@@ -35,8 +37,12 @@ pub(crate) fn comment(report: &Report) -> String {
         text.push('\n');
         table(&mut text, &report.table());
     }
+    if let Some(line) = slo::tables::line(report) {
+        let _ = writeln!(text, "\n{}", escape(&line));
+    }
     recorded_beside(&mut text, report);
     pauses(&mut text, report);
+    blame(&mut text, report);
     let _ = writeln!(text, "\n<details><summary>Conditions</summary>\n");
     for condition in conditions(report) {
         let value = condition.values.join("; ");
@@ -71,15 +77,26 @@ fn pauses(text: &mut String, report: &Report) {
         ("Pauses", tables::pauses(report)),
         ("The longest of them", tables::longest(report)),
         (
-            "Slow requests that overlap a pause of their own thread, from intended start to end (a \
-             coincidence, not yet a cause)",
-            tables::overlap(report),
-        ),
-        (
             "Traced, but no pauses: calls, sizes, counts",
             tables::others(report),
         ),
     ];
+    write_parts(text, parts);
+}
+
+/// Why the slow requests were slow: a sentence a variant, then the shares.
+fn blame(text: &mut String, report: &Report) {
+    for (variant, summary) in blame_tables::blamed(report) {
+        let _ = writeln!(
+            text,
+            "\n{}",
+            escape(&blame_tables::sentence(variant, summary))
+        );
+    }
+    let parts = [(
+        "Why the slow requests were slow",
+        blame_tables::shares(report),
+    )];
     write_parts(text, parts);
 }
 

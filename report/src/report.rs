@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use crate::alerts::alerts;
 use crate::before_after::{BeforeAfter, before_after};
+use crate::blame;
 use crate::digest::RunDigest;
 use crate::error::ReportError;
 use crate::evidence::Evidence;
@@ -285,6 +286,12 @@ impl Report {
     /// The pauses as text: a row per kind and variant; `None` when there were none.
     pub fn pause_table(&self) -> Option<Table> {
         tables::pauses(self)
+    }
+
+    /// Why the slow requests were slow, as text: a row per kind of pause, a column per variant;
+    /// `None` where no traced run kept slow requests.
+    pub fn blame_table(&self) -> Option<Table> {
+        blame::tables::shares(self)
     }
 
     /// The service level objectives as text: measured, held; `None` without any.

@@ -4,10 +4,12 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::blame::BlameSummary;
 use crate::digest::RunDigest;
 use crate::load::LoadSummary;
 use crate::pauses::PauseSummary;
 use crate::recording::Stalls;
+use crate::slo::SloSummary;
 use crate::statistics::{maximum, mean, median, quantile, total};
 
 /// The figures of one variant over all its runs.
@@ -77,9 +79,13 @@ pub struct VariantSummary {
     pub stalls: Stalls,
     /// What a probe saw meanwhile; null when no run was traced.
     pub pauses: Option<PauseSummary>,
+    /// Why its slow requests were slow; null where no run was traced that kept any.
+    pub blame: Option<BlameSummary>,
     /// What a load generator recorded beside response times; absent where there is nothing of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadSummary>,
+    /// The service level, second by second, and the health score; null where no second was measured.
+    pub slo: Option<SloSummary>,
 }
 
 impl VariantSummary {
@@ -151,7 +157,9 @@ impl VariantSummary {
                 .unwrap_or(0),
             stalls,
             pauses: PauseSummary::of(runs),
+            blame: BlameSummary::of(runs),
             load: LoadSummary::of(runs),
+            slo: SloSummary::of(runs),
         }
     }
 }

@@ -2,37 +2,10 @@
 
 mod common;
 
-use common::{JEMALLOC, NOOP, POOL, Profile, recording};
+use common::hostile::hostile;
+use common::{JEMALLOC, NOOP, POOL, recording};
 use tailcut_report::Report;
 use tailcut_report::recording::Recording;
-
-const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}|`*_[x](javascript:0)\u{202e}\n\u{2028}";
-
-fn hostile(profile: &Profile, run: u32, sequence: u32) -> Recording {
-    let mut recording = recording(profile, run, sequence, 1);
-    let meta = &mut recording.meta;
-    let text = || HOSTILE.to_owned();
-    meta.tool = text();
-    meta.state_reason = Some(text());
-    meta.state = tailcut_report::recording::State::Partial;
-    meta.variant = format!("{}{HOSTILE}", meta.variant);
-    meta.command = vec![text(), text()];
-    meta.host.os = text();
-    meta.host.kernel = text();
-    meta.host.arch = text();
-    meta.host.cpu_model = text();
-    meta.host.libc = text();
-    meta.host.allocator = text();
-    meta.host.transparent_huge_pages = text();
-    meta.load.form = text();
-    meta.load.pacing = text();
-    meta.load.clock_source = text();
-    meta.load.pool_path = Some(text());
-    if let Some(result) = &mut meta.result {
-        result.checksum = text();
-    }
-    recording
-}
 
 fn page(recordings: Vec<Recording>) -> String {
     Report::from_recordings(recordings)
@@ -131,8 +104,8 @@ fn every_chart_has_words_and_a_table() {
     let charts = html.matches("class=\"chart").count();
     assert_eq!(
         charts,
-        3 + 3,
-        "curve, two time series, a map for each variant"
+        1 + 2 + 2,
+        "curve, two time series, heat map, service level"
     );
     assert_eq!(
         html.matches("role=\"img\" aria-label=\"").count(),

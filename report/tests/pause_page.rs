@@ -2,9 +2,10 @@
 
 mod common;
 
+use common::hostile::poison;
 use common::traced::{THREAD, traced, write_traced};
 use common::{JEMALLOC, POOL, Profile, SECOND, recording, write};
-use tailcut_report::recording::{Interval, Pause, Pauses, Recording, SeriesMeta, State};
+use tailcut_report::recording::{Interval, Pause, Pauses, Recording, SeriesMeta};
 use tailcut_report::{Outcome, Report};
 
 fn report(recordings: Vec<Recording>) -> Report {
@@ -30,8 +31,6 @@ fn redis() -> Pauses {
     traced(&recording(&JEMALLOC, 1, 0, 2), 2)
 }
 
-const HOSTILE: &str = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}|`*_[x](javascript:0)\u{202e}\n\u{2028}\u{1b}[2J";
-
 #[test]
 fn a_page_shows_what_paused_where_and_for_how_long() {
     let report = report(vec![loaded(&JEMALLOC, 1, 0), loaded(&POOL, 1, 1)]);
@@ -41,7 +40,7 @@ fn a_page_shows_what_paused_where_and_for_how_long() {
         "inside munmap",
         "by stress-ng/812",
         "munmap ← extent_dalloc_wrapper ← je_arena_decay",
-        "<h3 id=\"overlap-title\">Slow requests and pauses</h3>",
+        "<h2 id=\"blame-title\">Why the slow requests were slow</h2>",
         "malloc@jemalloc",
         "data-chart=\"pause-p999\"",
         "data-keys=\"marks\"",
@@ -65,7 +64,11 @@ fn a_page_shows_what_paused_where_and_for_how_long() {
 fn every_chart_of_pauses_has_words_and_its_data_are_bounded_json() {
     let html = report(vec![loaded(&JEMALLOC, 1, 0), loaded(&POOL, 1, 1)]).html();
     let charts = html.matches("class=\"chart").count();
-    assert_eq!(charts, 3 + 2 + 2, "latency, two maps, two of pauses");
+    assert_eq!(
+        charts,
+        3 + 2 + 2,
+        "latency, heat map and service level, two of pauses"
+    );
     // The colour scale has words too.
     assert_eq!(
         html.matches("role=\"img\" aria-label=\"").count(),
@@ -181,55 +184,6 @@ fn nothing_in_a_trace_becomes_markup_or_steers_a_terminal() {
         !sentence.contains('\u{1b}') && sentence.contains("alert(1)"),
         "{sentence}"
     );
-}
-
-/// Puts hostile text wherever a trace has text.
-fn poison(pauses: &mut Pauses) {
-    let text = || HOSTILE.to_owned();
-    let meta = &mut pauses.meta;
-    meta.tool = text();
-    meta.state = State::Partial;
-    meta.state_reason = Some(text());
-    meta.command = vec![text()];
-    meta.target.name = text();
-    meta.target.executable = text();
-    meta.target.command = vec![text()];
-    meta.target.allocators = vec![text()];
-    meta.notes = vec![text()];
-    meta.left_out = vec![text()];
-    for series in &mut meta.series {
-        series.what = text();
-        series.hooks = vec![text()];
-        series.detail = Some(text());
-    }
-    // A name that no writer takes, but a file may hold.
-    meta.series.push(SeriesMeta {
-        name: text(),
-        pause: true,
-        ..SeriesMeta::default()
-    });
-    for window in &mut meta.windows {
-        window.series = text();
-        window.why_ended = text();
-    }
-    meta.floor[0].site = text();
-    meta.dropped[0].what = text();
-    let mut listed = pauses.pauses[0].clone();
-    listed.kind = text();
-    listed.end_ns += SECOND;
-    pauses.pauses.push(listed);
-    for pause in &mut pauses.pauses {
-        pause.by = Some(text());
-    }
-    for frame in pauses
-        .stacks
-        .stacks
-        .iter_mut()
-        .flat_map(|stack| &mut stack.frames)
-    {
-        frame.name = text();
-        frame.module = text();
-    }
 }
 
 #[test]

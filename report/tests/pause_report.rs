@@ -163,23 +163,26 @@ fn runs_of_a_variant_are_merged_before_a_percentile_is_taken() {
 }
 
 #[test]
-fn slow_requests_count_where_their_own_thread_paused() {
+fn slow_requests_are_owed_to_pauses_of_their_own_thread_alone() {
     let run = loaded(&JEMALLOC, 1, 0);
     let slow = run.slow.len() as u64;
-    let overlap = summary(&report(vec![run.clone()]), "heap_jemalloc").overlap;
-    let overlap = overlap.expect("slow requests were kept");
-    assert_eq!(overlap.slow_requests, slow);
-    // At least those that a pause was laid into; they are short and few, others hardly meet one.
-    assert!(overlap.overlapping >= slow / 2, "{overlap:?}");
-    assert_eq!(overlap.by_kind["munmap"], overlap.overlapping);
+    let blame = |run: Recording| {
+        let report = report(vec![run]);
+        let summary = report.summaries()["heap_jemalloc"].clone();
+        summary.blame.expect("slow requests were kept")
+    };
+    let found = blame(run.clone());
+    assert_eq!(found.requests, slow);
+    // A pause of three fifths of its length was laid into every other of them.
+    assert!(found.by_pauses_ns * 10 > found.time_ns * 3, "{found:?}");
+    assert_eq!(found.kinds[0].kind, "munmap");
 
     let mut elsewhere = run;
     for pause in &mut elsewhere.pauses.as_mut().expect("traced").pauses {
         pause.thread = THREAD + 1;
     }
-    let overlap = summary(&report(vec![elsewhere]), "heap_jemalloc").overlap;
-    let overlap = overlap.expect("slow requests were kept");
-    assert_eq!((overlap.slow_requests, overlap.overlapping), (slow, 0));
+    let found = blame(elsewhere);
+    assert_eq!((found.requests, found.by_pauses_ns), (slow, 0));
 }
 
 #[test]

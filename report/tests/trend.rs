@@ -12,6 +12,7 @@ fn version(label: &str, profile: &Profile, first: u32) -> Vec<Recording> {
     (0..5)
         .map(|run| {
             let mut recording = recording(profile, run + 1, first + run, 2);
+            recording.dir = format!("{label}-{run}").into();
             recording.meta.variant = "orders".to_owned();
             recording.meta.load.target = "tcp://127.0.0.1:7000".to_owned();
             recording.meta.label = label.to_owned();

@@ -3,6 +3,7 @@
 //! [`scenario`] holds the flags that say what to run; every command that runs something takes them, beside or
 //! instead of a scenario file. Each command has a file of its own.
 
+mod ceiling;
 pub(crate) mod compare;
 mod ending;
 mod json;
@@ -57,6 +58,8 @@ enum LoadCommand {
     Sweep(Box<sweep::SweepArguments>),
     /// Compares two sides: runs of both, interleaved, and what they show.
     Compare(Box<compare::CompareArguments>),
+    /// Finds the generator's own ceiling on this machine, transport by transport.
+    Ceiling(ceiling::CeilingArguments),
     /// Makes one recording of those of all shards of a load.
     Merge(merge::MergeArguments),
     /// Serves the order service over the network, as a target to load, until it is stopped.
@@ -74,6 +77,7 @@ pub fn run(arguments: &LoadArguments) -> Result<ExitCode> {
         LoadCommand::Search(arguments) => search::run(arguments),
         LoadCommand::Sweep(arguments) => sweep::run(arguments),
         LoadCommand::Compare(arguments) => compare::run(arguments),
+        LoadCommand::Ceiling(arguments) => ceiling::run(arguments),
         LoadCommand::Merge(arguments) => merge::run(arguments),
         LoadCommand::Serve(arguments) => serve::run(arguments),
     }

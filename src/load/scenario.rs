@@ -51,6 +51,9 @@ pub struct ScenarioArguments {
     /// Threads that make the load [default: what the rate needs, at most all cores but one].
     #[arg(short, long, value_name = "N")]
     pub workers: Option<u32>,
+    /// Binds each of them to a core of its own; false: the scheduler places them [default: true].
+    #[arg(long, value_name = "BOOL", action = clap::ArgAction::Set, num_args = 1)]
+    pub pin: Option<bool>,
     /// Connections of all workers together [default: 16].
     #[arg(short, long, value_name = "N")]
     pub connections: Option<u32>,
@@ -181,6 +184,7 @@ impl ScenarioArguments {
             seed: self.seed,
             watch: self.watch,
             start_at: self.start_at,
+            pin: self.pin,
             shard: self.shard,
             target: TargetSettings {
                 url,

@@ -32,6 +32,7 @@ pub fn announcement(scenario: &Scenario, dir: &Path) -> String {
         connections,
         pipeline,
         seed,
+        pin,
         ..
     } = scenario;
     let warmup = match warmup {
@@ -60,8 +61,9 @@ pub fn announcement(scenario: &Scenario, dir: &Path) -> String {
             several(*pipeline, "request")
         ),
     };
+    let unbound = if *pin { "" } else { ", not bound to cores" };
     let mut text = format!(
-        "{name}: {} on {} for {} {warmup}, seed {seed}\n{by}; recorded in {}",
+        "{name}: {} on {} for {} {warmup}, seed {seed}\n{by}{unbound}; recorded in {}",
         load(pacing),
         target.text(),
         duration.write(),

@@ -23,7 +23,8 @@ Examples:
   tailcut load sweep -t in-process:heap -r 1M --over window=1000,10k,100k
 
 Every combination is run, in an order drawn from the seed, so that drift does not look like an
-effect. Parameters: workers, connections, pipeline, rate, window. A star marks the Pareto front:
+effect. Parameters: workers, connections, pipeline, rate, window, pin
+(0 or 1: whether threads are bound to cores). A star marks the Pareto front:
 no other combination is at least as good in P99.9, rate and CPUs, and better in one. Every run
 leaves a recording; sweep.json, sweep.csv and sweep.svg hold the results.
 
@@ -145,7 +146,7 @@ fn prepare(arguments: &SweepArguments) -> Result<(Scenario, SweepPlan)> {
             Parameter::Connections | Parameter::Pipeline => !in_process,
             Parameter::Window => in_process,
             Parameter::Rate => scenario.pacing != Pacing::Closed,
-            Parameter::Workers => true,
+            Parameter::Workers | Parameter::Pin => true,
         };
         ensure!(
             of_one_kind,
@@ -178,6 +179,7 @@ fn with(scenario: &Scenario, values: &[(Parameter, f64)]) -> Scenario {
     for &(parameter, value) in values {
         match (parameter, &mut changed.target, &mut changed.pacing) {
             (Parameter::Workers, ..) => changed.workers = value as u32,
+            (Parameter::Pin, ..) => changed.pin = value > 0.0,
             (Parameter::Connections, ..) => changed.connections = value as u32,
             (Parameter::Pipeline, ..) => changed.pipeline = value as u32,
             (Parameter::Window, Target::InProcess { window, .. }, _) => *window = value as u64,

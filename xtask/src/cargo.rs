@@ -20,8 +20,15 @@ pub fn command(arguments: &[&str]) -> Command {
 
 /// Whether a program of this name is on PATH.
 pub fn is_on_path(program: &str) -> bool {
+    find_on_path(program).is_some()
+}
+
+/// Where on PATH a program of this name is.
+pub fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
 }
 
 /// Runs a command, shows what it is, and fails if it does.

@@ -35,7 +35,8 @@ pub fn run() -> Result<()> {
     bench.in_process()?;
     bench.orders()?;
     bench.http()?;
-    bench.connections()
+    bench.connections()?;
+    bench.ceilings()
 }
 
 /// Something that measures a rate, if it is installed.
@@ -218,6 +219,33 @@ impl Bench {
                     number(&found, "/result/max_rss_bytes") / 1e6,
                     number(&found, "/result/rate_achieved"),
                     nanos(&found, "p99.9"),
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// What the tool says of itself, transport by transport.
+    fn ceilings(&self) -> Result<()> {
+        let output = Command::new(&self.program)
+            .args(["load", "ceiling", "--json", "-o"])
+            .arg(self.folder.path().join("ceiling"))
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "tailcut load ceiling: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let found: Value = serde_json::from_slice(&output.stdout)?;
+        for ceiling in found["ceilings"].as_array().into_iter().flatten() {
+            row(
+                &format!("ceiling, {}", text(ceiling, "/transport")),
+                &format!(
+                    "{:.0}/s; P99.9 there {:.1} us; limited by {}",
+                    number(ceiling, "/rate"),
+                    number(ceiling, "/p999_ns") / 1e3,
+                    text(ceiling, "/limit")
                 ),
             );
         }

@@ -7,6 +7,7 @@ mod ebpf;
 mod load_bench;
 mod load_check;
 mod machine_code;
+mod page_check;
 mod pool_checks;
 mod report_bench;
 
@@ -69,6 +70,13 @@ enum Task {
     CheckDemo,
     /// Checks the load generator on real servers: a frozen nginx beside wrk, redis (both are needed).
     CheckLoad,
+    /// Opens sample reports in headless Chromium: charts, zoom, keys, contrast, an hour of data;
+    /// skipped aloud without a browser, see `xtask/src/page_check.rs`.
+    CheckPage {
+        /// First installs what drives the browser below target/.
+        #[arg(long)]
+        install: bool,
+    },
     /// Builds the probe's eBPF programs from probe-ebpf/, and replaces the committed object.
     Ebpf {
         /// Only checks that the committed object is of these sources.
@@ -83,7 +91,7 @@ enum Task {
     },
     /// Formats (check only), lints and documents with warnings denied.
     Lint,
-    /// Lint, test, asan, valgrind, check-demo and check-load, in this order.
+    /// Lint, test, asan, valgrind, check-demo, check-load and check-page, in this order.
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
@@ -121,6 +129,7 @@ fn main() -> Result<()> {
         Task::MachineCode => machine_code::check(),
         Task::CheckDemo => demo_check::check(),
         Task::CheckLoad => load_check::check(),
+        Task::CheckPage { install } => page_check::check(install),
         Task::Ebpf {
             check,
             test_fresh,
@@ -142,7 +151,8 @@ fn main() -> Result<()> {
             pool_checks::address_sanitizer()?;
             pool_checks::valgrind()?;
             demo_check::check()?;
-            load_check::check()
+            load_check::check()?;
+            page_check::check(false)
         }
         Task::Bench {
             what: Benchmark::Pool,

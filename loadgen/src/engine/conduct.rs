@@ -4,7 +4,7 @@
 use super::ClockFacts;
 use super::interval::{Interval, Timeline};
 use super::outcome::{self, RunOutcome};
-use super::placement::{Confinement, Placement};
+use super::placement::Placement;
 use super::recorder::{self, LiveSecond, Recorder};
 use super::stage::Stage;
 use super::stalls::Found;
@@ -120,7 +120,7 @@ impl<C: Clock> Run<'_, C> {
                 Recording { first, exchange }
             }));
         }
-        let confinement = Confinement::to(&placement.others);
+        let confinement = placement.confine();
 
         let ended = thread::scope(|scope| {
             let _halt = stage.halt_on_panic();

@@ -85,7 +85,7 @@ pub(crate) fn meta_before(
             warmup_ns: warmup.0,
             window: plan.window,
             workers: plan.workers,
-            worker_cpus: placement.workers.clone(),
+            worker_cpus: placement.worker_cpus(),
             form: plan.form.name().to_owned(),
             pacing: plan.arrivals.to_string(),
             clock_source: facts.name.to_owned(),

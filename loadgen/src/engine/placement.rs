@@ -15,12 +15,31 @@ pub(crate) struct Placement {
     pub(crate) workers: Vec<u32>,
     /// For all other threads; empty if the workers take them all.
     pub(crate) others: Vec<u32>,
+    /// Whether anything is bound to them: else the scheduler puts every thread where it likes.
+    pub(crate) bound: bool,
 }
 
 impl Placement {
     /// Divides the processors that this process may use.
-    pub(crate) fn choose(workers: u32) -> Result<Placement, LoadError> {
-        Placement::divide(&allowed_cpus(), workers)
+    pub(crate) fn choose(workers: u32, bound: bool) -> Result<Placement, LoadError> {
+        Ok(Placement {
+            bound,
+            ..Placement::divide(&allowed_cpus(), workers)?
+        })
+    }
+
+    /// Keeps the other threads off the workers' processors, if threads are bound at all.
+    pub(crate) fn confine(&self) -> Confinement {
+        Confinement::to(if self.bound { &self.others } else { &[] })
+    }
+
+    /// The processors that workers were bound to, for the recording.
+    pub(crate) fn worker_cpus(&self) -> Vec<u32> {
+        if self.bound {
+            self.workers.clone()
+        } else {
+            Vec::new()
+        }
     }
 
     fn divide(allowed: &[u32], workers: u32) -> Result<Placement, LoadError> {
@@ -35,6 +54,7 @@ impl Placement {
         Ok(Placement {
             workers: taken.iter().rev().copied().collect(),
             others: others.to_vec(),
+            bound: true,
         })
     }
 }
@@ -154,7 +174,8 @@ mod tests {
             placement,
             Placement {
                 workers: vec![7, 5],
-                others: vec![0, 2]
+                others: vec![0, 2],
+                bound: true,
             }
         );
         let all = Placement::divide(&[3], 1).unwrap();
@@ -166,6 +187,24 @@ mod tests {
         let message = Placement::divide(&[0, 1], 3).unwrap_err().to_string();
         assert!(message.contains('3') && message.contains('2'), "{message}");
         assert!(Placement::divide(&[0, 1], 0).is_err());
+    }
+
+    #[test]
+    fn where_nothing_is_bound_every_thread_may_run_anywhere() {
+        let _alone = only_run();
+        let before = allowed_cpus();
+        let placement = Placement::choose(1, false).unwrap();
+        let confined = placement.confine();
+        assert_eq!(allowed_cpus(), before);
+        assert!(placement.worker_cpus().is_empty());
+        drop(confined);
+
+        let placement = Placement::choose(1, true).unwrap();
+        let confined = placement.confine();
+        assert_eq!(allowed_cpus().len(), (before.len() - 1).max(1));
+        assert_eq!(placement.worker_cpus(), before[before.len() - 1..]);
+        drop(confined);
+        assert_eq!(allowed_cpus(), before);
     }
 
     #[test]

@@ -44,7 +44,9 @@ impl<C: Clock, L: Lane, M: Fn(Nanos, u32, u32) -> L + Sync> WithWorkload for Inl
             part: Part::Recording,
         });
         let body = |seat: &Seat, stage: &Stage, recording: Option<Recording>| {
-            pin(seat.cpu)?;
+            if plan.pin {
+                pin(seat.cpu)?;
+            }
             let mut workload = make(seat.service);
             let lanes = (seat.service, services);
             let count = rehearsal::requests(plan.window);
@@ -261,7 +263,9 @@ impl<C: Clock, L: Lane, M: Fn(Nanos, u32, u32) -> L + Sync> WithHalves for Hando
             };
 
         let body = |seat: &Seat, stage: &Stage, recording: Option<Recording>| {
-            pin(seat.cpu)?;
+            if plan.pin {
+                pin(seat.cpu)?;
+            }
             let between = &pairs[seat.service as usize];
             match recording {
                 Some(recording) => back(seat, stage, between, recording),

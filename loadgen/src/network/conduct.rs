@@ -20,7 +20,7 @@ use super::worker::{Settings, WorkerEnd};
 use super::{address, descriptors};
 use crate::clock::{self, Clock, Nanos, monotonic_ns};
 use crate::engine::interval::histogram;
-use crate::engine::placement::{Confinement, Placement, only_run};
+use crate::engine::placement::{Placement, only_run};
 use crate::engine::{ClockFacts, LiveSecond, RunOutcome};
 use crate::error::LoadError;
 use crate::host;
@@ -79,7 +79,7 @@ pub fn run_beside(
     check(scenario)?;
     let address = beside.via().map_or_else(|| address::resolve(target), Ok)?;
     descriptors::ensure(scenario.connections)?;
-    let placement = Placement::choose(scenario.workers)?;
+    let placement = Placement::choose(scenario.workers, scenario.pin)?;
     let crowded = address::is_local(address) && placement.others.is_empty();
     let tls = target
         .tls
@@ -94,6 +94,7 @@ pub fn run_beside(
         pipeline: scenario.pipeline,
         timeout: scenario.timeout,
         spin: !crowded,
+        pin: !crowded && scenario.pin,
     };
     let job = Job {
         scenario,
@@ -201,7 +202,7 @@ impl Job<'_> {
         let shared = Shared::new(workers);
         // Connection times from before the schedule, of all workers.
         let before = Mutex::new(histogram());
-        let confinement = settings.spin.then(|| Confinement::to(&placement.others));
+        let confinement = settings.pin.then(|| placement.confine());
         let (links, exchanges): (Vec<_>, Vec<_>) = (0..workers).map(|_| link()).unzip();
 
         let ended = thread::scope(|scope| {
@@ -249,7 +250,7 @@ impl Job<'_> {
                 target: self.target,
                 labels: self.labels,
                 placement: &placement,
-                bound: settings.spin,
+                bound: settings.pin,
                 facts: &facts,
                 clock: pair,
             });

@@ -71,7 +71,7 @@ pub(super) fn meta_before(before: &Before<'_>) -> Meta {
             },
             workers: scenario.workers,
             worker_cpus: if bound {
-                placement.workers.clone()
+                placement.worker_cpus()
             } else {
                 Vec::new()
             },

@@ -59,7 +59,7 @@ impl Seat<'_> {
             before,
             settings,
         } = self;
-        if settings.spin {
+        if settings.pin {
             pin(cpu)?;
         }
         let mut worker = Worker::new(clock, maker, shared, index, settings)?;

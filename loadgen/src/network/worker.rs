@@ -76,6 +76,8 @@ pub(super) struct Settings {
     pub(super) timeout: Nanos,
     /// Whether waiting may burn the core: it is nobody else's.
     pub(super) spin: bool,
+    /// Whether it is bound to its core.
+    pub(super) pin: bool,
 }
 
 /// What a worker leaves behind, besides its parts.

@@ -76,6 +76,7 @@ fn plan(
         workers: scenario.workers,
         seed: scenario.seed,
         start_at_unix_ns: scenario.start_at_unix_ns,
+        pin: scenario.pin,
         shard: scenario.shard,
         labels,
         ..RunPlan::new(service, dir)
@@ -113,6 +114,7 @@ mod tests {
             faults: Vec::new(),
             watched: Watched::Nobody,
             start_at_unix_ns: None,
+            pin: true,
             shard: None,
         }
     }

@@ -35,6 +35,9 @@ pub struct Settings {
     /// Threads that make the load; default: see [`Settings::resolve`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
+    /// Whether the threads are bound to their cores; default: yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pin: Option<bool>,
     /// Connections of all workers together; default: 16.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connections: Option<u32>,
@@ -208,6 +211,7 @@ impl Settings {
             seed: self.seed.or(base.seed),
             watch: self.watch.or(base.watch),
             start_at: self.start_at.or(base.start_at),
+            pin: self.pin.or(base.pin),
             shard: self.shard.or(base.shard),
             target: self.target.over(base.target),
             pacing: self.pacing.over(base.pacing),

@@ -23,15 +23,18 @@ pub enum Parameter {
     Rate,
     /// Live orders that are settled at once.
     Window,
+    /// Whether threads are bound to cores: 0 or 1.
+    Pin,
 }
 
 impl Parameter {
-    const ALL: [Parameter; 5] = [
+    const ALL: [Parameter; 6] = [
         Parameter::Workers,
         Parameter::Connections,
         Parameter::Pipeline,
         Parameter::Rate,
         Parameter::Window,
+        Parameter::Pin,
     ];
 
     /// Its name.
@@ -43,6 +46,7 @@ impl Parameter {
             Parameter::Pipeline => "pipeline",
             Parameter::Rate => "rate",
             Parameter::Window => "window",
+            Parameter::Pin => "pin",
         }
     }
 }
@@ -157,6 +161,13 @@ fn value(parameter: Parameter, text: &str) -> Result<f64, String> {
             .map(Rate::as_f64)
             .map_err(|error| error.to_string());
     }
+    if parameter == Parameter::Pin {
+        return match text {
+            "0" => Ok(0.0),
+            "1" => Ok(1.0),
+            _ => Err(format!("pin is 0 or 1, not {text}")),
+        };
+    }
     let count = parse_count(text).map_err(|error| error.to_string())?;
     if count > u64::from(u32::MAX) {
         return Err(format!("{text} is out of range"));
@@ -206,6 +217,7 @@ mod tests {
             ),
             ("workers=2", vec![2.0]),
             ("window=3,1,3", vec![1.0, 3.0]),
+            ("pin=1,0", vec![0.0, 1.0]),
         ] {
             assert_eq!(text.parse::<Axis>().unwrap().values, values, "{text}");
         }

@@ -7,7 +7,7 @@
 //!   runs every difference is significant, and an estimate at the limit falls on either side of it by chance. The
 //!   runs of BASE are made slower by the tolerance, and the exact rank sum test is asked whether NEW is slower
 //!   even than that (a test of non-inferiority; Wellek, "Testing statistical hypotheses of equivalence and
-//!   noninferiority", 2010). Without tolerance it is the test of [`compare`](crate::compare), two-sided as there, so
+//!   noninferiority", 2010). Without tolerance it is the test of [`compare`], two-sided as there, so
 //!   that the two never disagree.
 //! - **A broken objective**, over all requests of all runs of NEW.
 //!
@@ -32,7 +32,7 @@
 //!
 //! It is half of the level, and not all of it, because the test is two-sided and only one of its sides is a regression.
 //!
-//! Cost: that of [`compare`](crate::compare), twice; milliseconds for 5 + 5 runs.
+//! Cost: that of [`compare`], twice; milliseconds for 5 + 5 runs.
 
 mod markdown;
 mod objectives;

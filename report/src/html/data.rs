@@ -1,7 +1,7 @@
 //! What the page's script draws, as compact JSON.
 //!
 //! Times are whole nanoseconds; a heat map is one byte a cell in base64, the logarithm of its count
-//! in 255 steps. An hour of five variants comes to 1 MB.
+//! in 255 steps. An hour of five variants comes to 1.8 MB.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::load::{self, LoadData};
 use super::pause_data::{self, PauseData};
+use super::slo::{self, SloData};
 use super::slot;
+use crate::digest::Second;
 use crate::heat::{HeatMap, LOWEST_DECADE, ROWS_PER_DECADE};
 use crate::report::Report;
 use crate::statistics::quantile;
@@ -26,6 +28,7 @@ struct Data<'a> {
     curve: Curve,
     runs: Vec<Run>,
     heat: Heat,
+    slo: SloData,
     pauses: Option<PauseData>,
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<LoadData>,
@@ -48,8 +51,13 @@ struct Curve {
 struct Run {
     variant: usize,
     run: u32,
+    /// By second, in nanoseconds.
+    p50: Vec<u64>,
+    p99: Vec<u64>,
     p999: Vec<u64>,
     max: Vec<u64>,
+    /// Requests, by second.
+    count: Vec<u64>,
 }
 
 #[derive(Serialize)]
@@ -65,9 +73,8 @@ struct Heat {
 #[derive(Serialize)]
 struct Map {
     seconds_per_column: usize,
+    /// The first column of each of the variant's runs.
     run_starts: Vec<usize>,
-    runs: Vec<u32>,
-    columns: usize,
     /// Column after column, each from the lowest row up.
     cells: String,
 }
@@ -100,6 +107,7 @@ pub(super) fn json(report: &Report) -> String {
         curve: curve(&report.variants),
         runs: runs(report, &loaded),
         heat: heat(report),
+        slo: slo::data(report, &loaded),
         pauses: pause_data::data(report, &loaded),
         load: load::data(report, &loaded),
     };
@@ -166,11 +174,15 @@ fn runs(report: &Report, loaded: &[usize]) -> Vec<Run> {
         .iter()
         .map(|index| {
             let run = &report.runs[*index];
+            let by_second = |figure: fn(&Second) -> u64| run.seconds.iter().map(figure).collect();
             Run {
                 variant: variant_of(report, *index).unwrap_or(0),
                 run: run.meta.run,
-                p999: run.seconds.iter().map(|second| second.p999_ns).collect(),
-                max: run.seconds.iter().map(|second| second.max_ns).collect(),
+                p50: by_second(|second| second.p50_ns),
+                p99: by_second(|second| second.p99_ns),
+                p999: by_second(|second| second.p999_ns),
+                max: by_second(|second| second.max_ns),
+                count: by_second(|second| second.requests),
             }
         })
         .collect()
@@ -193,12 +205,6 @@ fn heat(report: &Report) -> Heat {
             .map(|variant| Map {
                 seconds_per_column: variant.heat.seconds_per_column,
                 run_starts: variant.heat.run_starts.clone(),
-                runs: variant
-                    .runs
-                    .iter()
-                    .map(|index| report.runs[*index].meta.run)
-                    .collect(),
-                columns: variant.heat.columns.len(),
                 cells: STANDARD.encode(cells(&variant.heat, lowest, highest, most)),
             })
             .collect(),

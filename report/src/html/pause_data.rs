@@ -41,6 +41,11 @@ struct Line {
     name: String,
     run: u32,
     slot: String,
+    /// Its place in the list of all runs under load; null for one that was only traced.
+    over: Option<usize>,
+    /// From its first measured second to its first traced one, in seconds; negative where tracing
+    /// began first.
+    offset: f64,
     /// Seconds that one point stands for.
     seconds: u64,
     /// Points; those without a value are null.
@@ -62,14 +67,7 @@ struct Over {
 /// `None` when there is nothing to draw. `loaded` are the runs under load, as places in the
 /// report's list.
 pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
-    let mut kinds: Vec<&str> = Vec::new();
-    for digest in report.runs.iter().filter_map(|run| run.pauses.as_ref()) {
-        for series in digest.series.iter().filter(|series| series.is_time()) {
-            if !series.whole.is_empty() && !kinds.contains(&series.meta.name.as_str()) {
-                kinds.push(&series.meta.name);
-            }
-        }
-    }
+    let kinds = kinds(report);
     if kinds.is_empty() {
         return None;
     }
@@ -78,8 +76,9 @@ pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
         runs: report
             .runs
             .iter()
-            .filter(|run| traced(run))
-            .filter_map(|run| line(report, run, &kinds))
+            .enumerate()
+            .filter(|(_, run)| traced(run))
+            .filter_map(|run| line(report, run, loaded, &kinds))
             .collect(),
         over: loaded
             .iter()
@@ -91,13 +90,36 @@ pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
             .enumerate()
             .map(|(index, name)| Kind {
                 label: (*name).to_owned(),
-                slot: format!("k{}", index % COLOURS),
+                slot: colour(index),
             })
             .collect(),
     })
 }
 
-fn line(report: &Report, run: &RunDigest, kinds: &[&str]) -> Option<Line> {
+/// The series that are drawn, in the order of their colours.
+pub(super) fn kinds(report: &Report) -> Vec<&str> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for digest in report.runs.iter().filter_map(|run| run.pauses.as_ref()) {
+        for series in digest.series.iter().filter(|series| series.is_time()) {
+            if !series.whole.is_empty() && !kinds.contains(&series.meta.name.as_str()) {
+                kinds.push(&series.meta.name);
+            }
+        }
+    }
+    kinds
+}
+
+/// The colour of a series, as the style sheet calls it.
+pub(super) fn colour(index: usize) -> String {
+    format!("k{}", index % COLOURS)
+}
+
+fn line(
+    report: &Report,
+    (place_of_run, run): (usize, &RunDigest),
+    loaded: &[usize],
+    kinds: &[&str],
+) -> Option<Line> {
     let digest = run.pauses.as_ref()?;
     let (index, variant): (usize, &Variant) = report
         .all_variants()
@@ -135,6 +157,8 @@ fn line(report: &Report, run: &RunDigest, kinds: &[&str]) -> Option<Line> {
         name: variant.label().to_owned(),
         run: run.meta.run,
         slot: slot(variant, index),
+        over: loaded.iter().position(|place| *place == place_of_run),
+        offset: round((start as f64 - run.start_ns() as f64) / 1e9),
         seconds: joined,
         length,
         p999: by_kind(|second| second.p999_ns),

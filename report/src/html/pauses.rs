@@ -3,12 +3,11 @@
 use super::slot;
 use crate::format;
 use crate::pauses::tables::{
-    LONGEST_HEADER, SERIES_HEADER, overlap, pause_cells, series_cells, shown, traced,
+    LONGEST_HEADER, SERIES_HEADER, pause_cells, series_cells, shown, traced,
 };
 use crate::pauses::{LongPause, PauseSummary, SeriesSummary};
 use crate::recording::Unit;
 use crate::report::Report;
-use crate::table::Table;
 
 /// What the template shows of pauses.
 pub(super) struct Section {
@@ -21,7 +20,6 @@ pub(super) struct Section {
     pub(super) others: Vec<Group>,
     pub(super) longest_header: &'static [&'static str],
     pub(super) longest: Vec<Group>,
-    pub(super) overlap: Option<Table>,
     /// Whether there is anything to draw second by second.
     pub(super) charts: bool,
     pub(super) chart_text: String,
@@ -62,7 +60,6 @@ pub(super) fn section(report: &Report) -> Option<Section> {
         longest: groups(report, |summary| {
             shown(summary, several).map(pause_row).collect()
         }),
-        overlap: overlap(report),
         charts: digests().any(|digest| {
             let drawn = |series: &crate::pauses::SeriesDigest| {
                 series.is_time() && !series.seconds.is_empty()

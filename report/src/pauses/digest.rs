@@ -1,7 +1,7 @@
 //! One run's pauses reduced to what a report shows of them, in one pass over log and list.
 //!
-//! Bounded by series and seconds, however many pauses there are; only the count of overlaps holds
-//! something for each pause (see `overlap.rs`).
+//! Bounded by series and seconds, however many pauses there are; only blame holds something for each
+//! pause, up to a limit of its own (see [`blame`](crate::blame)).
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -9,11 +9,9 @@ use std::collections::{BTreeMap, HashMap};
 use hdrhistogram::Histogram;
 
 use super::cleaned::cleaned;
-use super::overlap::{Overlap, OverlapBuilder};
+use crate::blame::{BlameBuilder, BlameInput, Known, RunBlame};
 use crate::digest::Second;
-use crate::recording::{
-    self, Interval, Pause, ProbeMeta, SeriesMeta, SlowRequest, StackTable, Unit,
-};
+use crate::recording::{self, Interval, Pause, ProbeMeta, SeriesMeta, StackTable, Unit};
 use crate::statistics::{maximum, quantile};
 use crate::text;
 
@@ -36,10 +34,12 @@ pub(crate) struct PauseDigest {
     pub(crate) longest: Vec<DigestedPause>,
     /// The longest pause of each kind in each measured second, in the order of time.
     pub(crate) marks: Vec<Mark>,
+    /// The same in short, of all seconds, in the order of seconds: what the service level is judged by.
+    pub(crate) longest_by_second: Vec<SecondPause>,
     /// Pauses of the measured seconds that are not among them.
     pub(crate) unmarked: u64,
     /// `None` where no slow request was kept.
-    pub(crate) overlap: Option<Overlap>,
+    pub(crate) blame: Option<RunBlame>,
     /// Intervals and pauses that were recorded and are in none of the figures.
     pub(crate) ignored: u64,
 }
@@ -77,6 +77,16 @@ pub(crate) struct Mark {
     pub(crate) pause: DigestedPause,
 }
 
+/// The longest pause of a kind that began in a measured second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SecondPause {
+    /// Its series, as a place in the digest's list.
+    pub(crate) series: usize,
+    pub(crate) thread: u32,
+    pub(crate) start_ns: u64,
+    pub(crate) length_ns: u64,
+}
+
 impl PauseDigest {
     /// Start and end of tracing on `CLOCK_MONOTONIC`: what the probe says, or what it recorded.
     pub(crate) fn span(&self) -> (u64, u64) {
@@ -109,19 +119,14 @@ pub(crate) struct PauseDigestBuilder<'a> {
     /// The longest pause by measured second and series.
     marks: BTreeMap<(usize, usize), Pause>,
     in_seconds: u64,
-    overlap: OverlapBuilder,
+    blame: BlameBuilder<'a>,
     /// The seconds of the load, if there was one, in the order of time.
     measured: &'a [Second],
-    slow: &'a [SlowRequest],
 }
 
 impl<'a> PauseDigestBuilder<'a> {
-    /// `measured` and `slow` are those of the load that ran meanwhile, if one did.
-    pub(crate) fn new(
-        meta: &ProbeMeta,
-        measured: &'a [Second],
-        slow: &'a [SlowRequest],
-    ) -> PauseDigestBuilder<'a> {
+    /// `load` is what ran meanwhile, if anything did.
+    pub(crate) fn new(meta: &ProbeMeta, load: BlameInput<'a>) -> PauseDigestBuilder<'a> {
         let meta = cleaned(meta);
         let series = meta.series.clone();
         let mut builder = PauseDigestBuilder {
@@ -130,8 +135,9 @@ impl<'a> PauseDigestBuilder<'a> {
                 series: Vec::new(),
                 longest: Vec::new(),
                 marks: Vec::new(),
+                longest_by_second: Vec::new(),
                 unmarked: 0,
-                overlap: None,
+                blame: None,
                 ignored: 0,
             },
             places: HashMap::new(),
@@ -139,9 +145,8 @@ impl<'a> PauseDigestBuilder<'a> {
             longest: Vec::new(),
             marks: BTreeMap::new(),
             in_seconds: 0,
-            overlap: OverlapBuilder::new(slow),
-            measured,
-            slow,
+            blame: BlameBuilder::new(load),
+            measured: load.seconds,
         };
         for series in series {
             builder.add_series(series);
@@ -180,8 +185,8 @@ impl<'a> PauseDigestBuilder<'a> {
         if !self.digest.series[place].meta.pause {
             return;
         }
-        self.overlap
-            .pause(pause.thread, place, pause.start_ns, pause.end_ns);
+        let kind = &self.digest.series[place].meta.name;
+        self.blame.pause(&pause, place, kind);
         if let Some(second) = second_of(self.measured, pause.start_ns) {
             self.in_seconds += 1;
             let mark = self.marks.entry((second, place));
@@ -206,7 +211,7 @@ impl<'a> PauseDigestBuilder<'a> {
     /// Whether [`PauseDigestBuilder::finish`] has a use for the stacks.
     pub(crate) fn points_to_stacks(&self) -> bool {
         let mut shown = self.longest.iter().flatten().chain(self.marks.values());
-        shown.any(|pause| pause.stack.is_some())
+        shown.any(|pause| pause.stack.is_some()) || self.blame.points_to_stacks()
     }
 
     /// What came of it.
@@ -214,6 +219,7 @@ impl<'a> PauseDigestBuilder<'a> {
         for (series, pending) in self.digest.series.iter_mut().zip(self.pending) {
             series.close(pending);
         }
+        let table = stacks;
         let stacks: HashMap<u32, Vec<String>> = stacks
             .stacks
             .iter()
@@ -253,6 +259,16 @@ impl<'a> PauseDigestBuilder<'a> {
             .longest
             .sort_by_key(|pause| Reverse(pause.length_ns));
 
+        let by_second = self.marks.iter();
+        self.digest.longest_by_second = by_second
+            .map(|((_, series), pause)| SecondPause {
+                series: *series,
+                thread: pause.thread,
+                start_ns: pause.start_ns,
+                length_ns: pause.length_ns(),
+            })
+            .collect();
+
         let mut marks: Vec<(usize, usize, Pause)> = self
             .marks
             .into_iter()
@@ -269,9 +285,17 @@ impl<'a> PauseDigestBuilder<'a> {
                 pause: show(*series, pause),
             })
             .collect();
-        if !self.slow.is_empty() {
-            self.digest.overlap = Some(self.overlap.count(self.slow, &kinds));
-        }
+        let traced = self.digest.span();
+        self.digest.blame = self.blame.finish(&Known {
+            probe: &self.digest.meta,
+            traced,
+            kinds: &kinds,
+            stacks: table,
+            start_ns: self
+                .measured
+                .first()
+                .map_or(traced.0, |second| second.start_ns),
+        });
         self.digest
     }
 

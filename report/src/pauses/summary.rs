@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::digest::{DigestedPause, PauseDigest, SeriesDigest};
-use super::overlap::Overlap;
 use crate::digest::RunDigest;
 use crate::recording::{self, ProbeMeta, Unit};
 use crate::statistics::{maximum, quantile, total};
@@ -27,9 +26,6 @@ pub struct PauseSummary {
     pub series: Vec<SeriesSummary>,
     /// The longest pauses of all runs, longest first; at most ten, of one kind at most four.
     pub longest: Vec<LongPause>,
-    /// How many of the slow requests overlap a pause of their own thread; null where no slow
-    /// request was kept.
-    pub overlap: Option<Overlap>,
     /// Intervals and pauses that were recorded and are in none of these figures: of more than 64
     /// series of a run, or more pauses than were read.
     pub ignored: u64,
@@ -109,16 +105,11 @@ impl PauseSummary {
             return None;
         }
         let digests = || traced.iter().map(|(_, digest)| *digest);
-        let mut overlap: Option<Overlap> = None;
-        for of_run in digests().filter_map(|digest| digest.overlap.as_ref()) {
-            overlap.get_or_insert_default().add(of_run);
-        }
         Some(PauseSummary {
             runs: traced.len() as u32,
             traced_ns: total(digests().map(PauseDigest::traced_ns)),
             series: series(&traced),
             longest: longest(&traced),
-            overlap,
             ignored: total(digests().map(|digest| digest.ignored)),
             probes: digests().map(|digest| digest.meta.clone()).collect(),
         })

@@ -70,59 +70,6 @@ pub(crate) fn shown(summary: &PauseSummary, several: bool) -> impl Iterator<Item
     summary.longest.iter().take(most)
 }
 
-/// How many of the slow requests overlap a pause of their thread; a column per variant.
-pub(crate) fn overlap(report: &Report) -> Option<Table> {
-    let columns: Vec<_> = traced(report)
-        .into_iter()
-        .filter_map(|(variant, summary)| Some((variant, summary.overlap.as_ref()?)))
-        .collect();
-    let mut kinds: Vec<&String> = Vec::new();
-    for kind in columns
-        .iter()
-        .flat_map(|(_, overlap)| overlap.by_kind.keys())
-    {
-        if !kinds.contains(&kind) {
-            kinds.push(kind);
-        }
-    }
-    let cells = |of: &dyn Fn(&super::Overlap) -> (u64, u64)| -> Vec<String> {
-        columns
-            .iter()
-            .map(|(_, overlap)| match of(overlap) {
-                (0, _) => "none".to_owned(),
-                (count, all) if all > 0 => format!(
-                    "{} ({})",
-                    format::count(count as f64),
-                    format::share(count as f64 / all as f64)
-                ),
-                (count, _) => format::count(count as f64),
-            })
-            .collect()
-    };
-    let mut rows = vec![
-        row(
-            "Slow requests kept".to_owned(),
-            cells(&|overlap| (overlap.slow_requests, 0)),
-        ),
-        row(
-            "overlap a pause".to_owned(),
-            cells(&|overlap| (overlap.overlapping, overlap.slow_requests)),
-        ),
-    ];
-    rows.extend(kinds.iter().map(|kind| {
-        let count = |overlap: &super::Overlap| {
-            let count = overlap.by_kind.get(*kind).copied().unwrap_or(0);
-            (count, overlap.slow_requests)
-        };
-        row(format!("of them {kind}"), cells(&count))
-    }));
-    let header: Vec<&str> = columns.iter().map(|(variant, _)| variant.label()).collect();
-    if header.is_empty() {
-        return None;
-    }
-    table(&header, rows)
-}
-
 /// The cells of a series, under [`SERIES_HEADER`].
 pub(crate) fn series_cells(series: &SeriesSummary) -> Vec<String> {
     let level = |level: f64, value: Option<u64>| match value {

@@ -6,8 +6,8 @@
 //! its own memory layout and its own neighbours), and was therefore not made. Two things remain:
 //!
 //! - [`over_pairs`]: the lowest and the highest difference between a run of one side and a run of the other. If the
-//!   sides differ by a shift and nothing else, this range holds it with a probability that is exactly known, 1 - 2 / C(n
-//!   + m, n): 67% for 2 + 2 runs, 90% for 3 + 3 (Moses' interval; Hollander and Wolfe, "Nonparametric
+//!   sides differ by a shift and nothing else, this range holds it with a probability that is exactly known,
+//!   1 - 2 / C(n + m, n): 67% for 2 + 2 runs, 90% for 3 + 3 (Moses' interval; Hollander and Wolfe, "Nonparametric
 //!   statistical methods", 1999, 4.3). It is shown with that figure, never as if it were 95%.
 //! - [`welch`]: a 95% interval that assumes normal noise, which of logarithms of latencies is half true. Welch's, with the
 //!   fewest degrees of freedom that it can have, n - 1 of the smaller side, which makes it hold at least 95% whatever the

@@ -1,6 +1,7 @@
 //! Invents recordings that look like those of real runs, the same at every call.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod hostile;
 pub mod network;
 pub mod traced;
 

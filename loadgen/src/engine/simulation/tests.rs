@@ -5,45 +5,46 @@ use crate::scenario::Arrivals;
 use crate::schedule::Schedule;
 
 #[test]
+#[allow(clippy::cast_precision_loss)] // far below 2^53
 fn periodic_stalls_give_the_latencies_that_queueing_theory_says() {
     // A stall of S every T at utilisation rho: P(latency > x) = (S - x) / ((1 - rho) T).
-    let (stall, every) = (Nanos(20 * MILLISECOND), Nanos::SECOND);
-    for (each, utilisation) in [
-        (2 * MICROSECOND, 0.2),
-        (5 * MICROSECOND, 0.5),
-        (8 * MICROSECOND, 0.8),
-    ] {
-        let simulation = Simulation {
-            duration: Nanos(10 * Nanos::SECOND.0),
-            ..Simulation::default()
-        };
-        let halt = AtomicBool::new(false);
-        let run = simulation.run(&halt, |clock| {
-            Planted::stalling(clock, Nanos(each), stall, every)
-        });
-        let response = run.response();
-        assert_eq!(response.len(), run.due());
-        for x in [
-            MILLISECOND,
-            5 * MILLISECOND,
-            10 * MILLISECOND,
-            15 * MILLISECOND,
-        ] {
-            let slower = response
-                .iter_recorded()
-                .filter(|step| step.value_iterated_to() > x);
-            #[allow(clippy::cast_precision_loss)] // far below 2^53
-            let share = slower
-                .map(|step| step.count_since_last_iteration())
-                .sum::<u64>() as f64
-                / response.len() as f64;
-            #[allow(clippy::cast_precision_loss)] // far below 2^53
-            let expected = (stall.0 - x) as f64 / ((1.0 - utilisation) * every.0 as f64);
-            let error = (share - expected).abs() / expected;
-            assert!(
-                error < 0.05,
-                "rho {utilisation}, x {x}: {share} instead of {expected}"
-            );
+    const PERIODS: u64 = 3;
+    for every in [200 * MILLISECOND, 500 * MILLISECOND, Nanos::SECOND.0] {
+        for percent in [2, 5, 10] {
+            let stall = every * percent / 100;
+            for (each, utilisation) in [
+                (2 * MICROSECOND, 0.2),
+                (5 * MICROSECOND, 0.5),
+                (8 * MICROSECOND, 0.8),
+            ] {
+                let simulation = Simulation {
+                    duration: Nanos(PERIODS * every),
+                    ..Simulation::default()
+                };
+                // The first stall comes half a period after the start: the last backlog has as long to drain.
+                assert!(stall as f64 / (1.0 - utilisation) <= every as f64 * 0.500_001);
+                let halt = AtomicBool::new(false);
+                let run = simulation.run(&halt, |clock| {
+                    Planted::stalling(clock, Nanos(each), Nanos(stall), Nanos(every))
+                });
+                let response = run.response();
+                assert_eq!(response.len(), run.due());
+                for x in [stall / 20, stall / 4, stall / 2, stall * 3 / 4] {
+                    let slower = response
+                        .iter_recorded()
+                        .filter(|step| step.value_iterated_to() > x);
+                    let share = slower
+                        .map(|step| step.count_since_last_iteration())
+                        .sum::<u64>() as f64
+                        / response.len() as f64;
+                    let expected = (stall - x) as f64 / ((1.0 - utilisation) * every as f64);
+                    let error = (share - expected).abs() / expected;
+                    assert!(
+                        error < 0.05,
+                        "stall {stall} every {every}, rho {utilisation}, x {x}: {share} instead of {expected}"
+                    );
+                }
+            }
         }
     }
 }

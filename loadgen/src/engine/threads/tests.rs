@@ -102,7 +102,7 @@ fn fails_with(
             cost_ns: 25.0,
             refused: None,
         },
-        placement: Placement::choose(workers).unwrap(),
+        placement: Placement::choose(workers, true).unwrap(),
         corpus: &corpus,
     });
     let error = error.unwrap_err().to_string();

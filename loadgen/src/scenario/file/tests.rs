@@ -129,6 +129,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 WarmUp::Fixed(warmup)
             },
             workers,
+            pin: true,
             connections: if network { connections } else { 16 },
             pipeline: if network { pipeline } else { 1 },
             timeout: if network {

@@ -71,6 +71,7 @@ impl Settings {
             faults: self.fault,
             watched: self.watch.unwrap_or(watched),
             start_at_unix_ns: self.start_at.map(|at| at.0),
+            pin: self.pin.unwrap_or(true),
             shard: self.shard,
         })
     }
