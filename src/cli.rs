@@ -28,6 +28,8 @@ pub enum Command {
     Serve(ServeArguments),
     /// Makes a report of recordings: a self-contained page, Markdown, or JSON.
     Report(ReportArguments),
+    /// Says, for CI, whether new runs may replace old ones: no significant regression, no broken objective.
+    Gate(crate::gate::GateArguments),
     /// Says what can be traced on this host, what is missing, and the command that mends it.
     #[cfg(target_os = "linux")]
     Doctor(DoctorArguments),
@@ -251,7 +253,9 @@ pub struct ServeArguments {
 const REPORT_EXAMPLES: &str = "\
 Examples:
   tailcut report tailcut-demo/2026-01-31T12-00-00
-  tailcut report before/ after/ -o page.html      every recording of both folders on one page
+  tailcut report before/ after/ -o page.html      what one folder holds against what the other does
+  tailcut report tailcut-demo/* --before jemalloc --after mimalloc
+  tailcut report v1/ v2/ v3/ --trend              P99.9 from version to version
   tailcut report before-after --md > comment.md
   tailcut report before-after --csv figures --trace trace.json   for other programs; no page
 
@@ -264,6 +268,8 @@ pub struct ReportArguments {
     /// Recordings, or folders of recordings; each recording counts once.
     #[arg(value_name = "REC", required_unless_present = "schema")]
     pub recordings: Vec<PathBuf>,
+    #[command(flatten)]
+    pub sides: crate::sides::SidesArguments,
     #[command(flatten)]
     pub form: FormArguments,
     #[command(flatten)]

@@ -2,7 +2,7 @@
 //! is gone.
 //!
 //! This file only dispatches. [`demo`] runs the whole loop; [`load`] makes load; [`render`] makes a report of
-//! recordings; [`tracing`] watches a live process; [`doctor`] says what can be traced here;
+//! recordings; [`gate`] says whether one set of them may replace another; [`tracing`] watches a live process; [`doctor`] says what can be traced here;
 //! [`allocator`] is why one executable can run on any allocator.
 
 mod allocator;
@@ -10,10 +10,12 @@ mod cli;
 mod demo;
 #[cfg(target_os = "linux")]
 mod doctor;
+mod gate;
 mod interrupt;
 mod load;
 mod output;
 mod render;
+mod sides;
 mod tracing;
 
 use std::process::ExitCode;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         cli::Command::Demo(arguments) => demo::run(&arguments),
         cli::Command::Load(arguments) => load::run(&arguments),
         cli::Command::Report(arguments) => render::run(&arguments),
+        cli::Command::Gate(arguments) => gate::run(&arguments),
         cli::Command::Record(arguments) => tracing::record(&arguments),
         cli::Command::Top(arguments) => tracing::top(&arguments),
         cli::Command::Serve(arguments) => tracing::serve(&arguments),

@@ -29,6 +29,7 @@ pub fn run(arguments: &ReportArguments) -> Result<ExitCode> {
 fn make(arguments: &ReportArguments) -> Result<ExitCode> {
     let ReportArguments {
         recordings,
+        sides,
         form,
         exports,
         schema: only_schema,
@@ -44,7 +45,7 @@ fn make(arguments: &ReportArguments) -> Result<ExitCode> {
         "both the report and the trace would go to standard output: name a file for one of them"
     );
 
-    let report = read(recordings)?;
+    let report = sides.apply(read(recordings)?, recordings)?;
     for damage in report.damage().iter().take(MOST_WARNINGS) {
         let consequence = match damage.lost {
             true => "left out",

@@ -1,16 +1,15 @@
 //! `tailcut load compare` from outside: recordings with known figures, and runs of this program's own service.
 
+mod recorded;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use hdrhistogram::Histogram;
-use tailcut_report::recording::{
-    ClockPair, Load, Meta, RESPONSE, RunResult, SCHEMA, State, Writer,
-};
+use recorded::record;
+use tailcut_report::recording::State;
 
 const SLOW: [f64; 5] = [1.0, 1.04, 0.97, 1.02, 1.05];
 const FAST: [f64; 5] = [0.41, 0.43, 0.42, 0.4, 0.44];
-const SECOND: u64 = 1_000_000_000;
 
 fn tailcut(dir: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tailcut"));
@@ -30,50 +29,6 @@ fn compare(dir: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     } = tailcut(dir, arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
-}
-
-/// Recordings of one side, whose response times are scaled by a factor each.
-fn record(dir: &Path, name: &str, factors: &[f64], change: impl Fn(&mut Meta)) -> Vec<PathBuf> {
-    let made = factors.iter().enumerate().map(|(index, factor)| {
-        let dir = dir.join(name).join(index.to_string());
-        let clock = u64::from(name.as_bytes()[0]) * 100 * SECOND + index as u64 * SECOND;
-        let mut meta = Meta {
-            schema: SCHEMA,
-            variant: name.to_owned(),
-            clock: ClockPair {
-                monotonic_ns: clock,
-                unix_ns: clock,
-            },
-            load: Load {
-                rate_target: 20_000.0,
-                duration_ns: SECOND,
-                target: "tcp://127.0.0.1:7000".to_owned(),
-                ..Load::default()
-            },
-            ..Meta::default()
-        };
-        let mut writer = Writer::create(&dir, &meta).unwrap();
-        let mut histogram = Histogram::<u64>::new_with_bounds(1, 100 * SECOND, 3).unwrap();
-        for request in 0..20_000_u64 {
-            let ns = 100_000 + 5 * request + if request % 500 == 0 { 2_000_000 } else { 0 };
-            histogram.saturating_record((ns as f64 * factor) as u64);
-        }
-        writer
-            .interval(RESPONSE, clock + 1_000_000, SECOND, &histogram)
-            .unwrap();
-        meta.state = State::Complete;
-        meta.result = Some(RunResult {
-            offered: 20_000,
-            completed: 20_000,
-            rate_achieved: 20_000.0,
-            schedule_kept: true,
-            ..RunResult::default()
-        });
-        change(&mut meta);
-        writer.finish(&meta).unwrap();
-        dir
-    });
-    made.collect()
 }
 
 #[test]

@@ -54,6 +54,8 @@ pub struct Labels {
     pub tool: String,
     /// The variant's name: `heap_jemalloc`.
     pub variant: String,
+    /// Which version of it, as the user says: a revision, a release; empty if nobody said.
+    pub label: String,
     /// Which repetition of the variant, from 1.
     pub run: u32,
     /// Its position in the interleaving, from 0.

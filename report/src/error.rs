@@ -39,7 +39,48 @@ pub enum ReportError {
         limit: usize,
     },
 
+    /// There is no variant of that name to be compared.
+    #[error(
+        "no run of {asked} is there to be compared; there are runs of {}",
+        list(known)
+    )]
+    NoVariant {
+        /// The name.
+        asked: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+
+    /// Before and after are the same.
+    #[error("before and after are both {name}: name two variants")]
+    SameSide {
+        /// The variant.
+        name: String,
+    },
+
+    /// A folder is a side, and it is not clear of which variant.
+    #[error(
+        "{} holds runs under load of {}: as one side of a comparison it needs those of exactly one; name them by --before \
+         and --after",
+        folder.display(),
+        list(found)
+    )]
+    NotOneVariant {
+        /// The folder.
+        folder: PathBuf,
+        /// What it holds.
+        found: Vec<String>,
+    },
+
     /// A report of no recordings was asked for.
     #[error("a report needs at least one recording, and none was given")]
     Empty,
+}
+
+/// Names in a row; `nothing` where there is none.
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "nothing".to_owned(),
+        some => some.join(", "),
+    }
 }

@@ -71,6 +71,22 @@ pub fn ratio(ratio: f64) -> String {
     format!("{grouped}×")
 }
 
+/// From one figure to another, with the unit once where both have the same: `29.8 to 33 ms`, `290 to 440×`.
+pub fn range(low: f64, high: f64, show: fn(f64) -> String) -> String {
+    let (low, high) = (show(low), show(high));
+    let unit = |text: &str| {
+        text.trim_start_matches(|c: char| c.is_ascii_digit() || ".,".contains(c))
+            .to_owned()
+    };
+    match unit(&high) {
+        _ if low == high => high,
+        same if !same.is_empty() && same == unit(&low) => {
+            format!("{} to {high}", low.trim_end_matches(&same))
+        }
+        _ => format!("{low} to {high}"),
+    }
+}
+
 /// The change from one to the other: `−86%`, `+12%`, `±0%`.
 ///
 /// A fall never rounds to 100% while something is left of it: `−99.7%`, `−99.998%`.
@@ -173,6 +189,16 @@ mod tests {
         assert_eq!(ratio(371.4), "371×");
         assert_eq!(ratio(18_734.0), "18,700×");
         assert_eq!(ratio(2_345_678.0), "2,350,000×");
+    }
+
+    #[test]
+    fn a_range_says_its_unit_once_unless_it_has_two() {
+        assert_eq!(range(29.8e6, 33e6, duration), "29.8 to 33 ms");
+        assert_eq!(range(0.9e6, 1.1e6, duration), "900 µs to 1.1 ms");
+        assert_eq!(range(290.0, 20_000.0, ratio), "290 to 20,000×");
+        assert_eq!(range(0.4, 0.41, share), "40 to 41%");
+        assert_eq!(range(143.1, 143.3, duration), "143 ns");
+        assert_eq!(range(4.2e9, 4.3e9, bytes_rate), "4.2 to 4.3 GB/s");
     }
 
     #[test]

@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
+use crate::before_after::BeforeAfter;
 use crate::report::Report;
 use crate::summary::VariantSummary;
+use crate::trend::Trend;
 use crate::verdict::Verdict;
 
 /// The JSON Schema (draft 2020-12) of what a [`Document`] serialises to, as text with a line end.
@@ -40,6 +42,10 @@ pub struct Document {
     pub variants: IndexMap<String, VariantSummary>,
     /// What they show.
     pub verdict: Verdict,
+    /// Before and after, as text; null where nothing is compared.
+    pub comparison: Option<BeforeAfter>,
+    /// P99.9 from version to version; null without several.
+    pub trend: Option<Trend>,
     /// What is wrong with the recordings: partial, damaged, or at odds with themselves or each other.
     pub alerts: Vec<String>,
 }
@@ -56,6 +62,8 @@ impl Document {
             cores: first.map_or(0, |meta| meta.host.cpus),
             variants: report.summaries(),
             verdict: report.verdict.clone(),
+            comparison: report.comparison.clone(),
+            trend: report.trend.clone(),
             alerts: report.alerts(),
         }
     }

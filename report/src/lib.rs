@@ -19,14 +19,17 @@
 
 mod alerts;
 mod allocator;
+mod before_after;
 mod blame;
-mod compare;
+pub mod compare;
 mod conditions;
 mod contradictions;
 mod digest;
 mod error;
+mod evidence;
 pub mod export;
 pub mod format;
+pub mod gate;
 mod heat;
 mod html;
 mod json;
@@ -38,11 +41,13 @@ mod pool;
 mod reading;
 pub mod recording;
 mod report;
+mod sides;
 mod slo;
 pub mod statistics;
 pub mod summary;
 mod table;
 mod text;
+pub mod trend;
 mod variant;
 mod verdict;
 
@@ -50,8 +55,8 @@ pub use allocator::{
     AllocatorSummary, CallSiteSummary, LifetimeBand, LifetimeSummary, NotTraced, SizeClass,
     SizeSummary, SlowSiteSummary, StackDepth, TierBand, TierSummary,
 };
+pub use before_after::{BeforeAfter, BeforeAfterRow};
 pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
-pub use compare::{Comparison, ComparisonRow};
 pub use error::ReportError;
 pub use export::ExportError;
 pub use json::{Document, schema};
@@ -62,6 +67,7 @@ pub use pauses::{LongPause, PauseSummary, SeriesSummary};
 pub use pool::PoolSummary;
 pub use reading::{Damage, recordings_in};
 pub use report::Report;
+pub use sides::Sides;
 pub use slo::{BreakingPause, BrokenSecond, Health, HealthPart, Origin, ServiceClass, SloSummary};
 pub use table::Table;
 pub use text::{clean as printable_text, name as printable_name};

@@ -27,6 +27,13 @@ pub(crate) fn comment(report: &Report) -> String {
     if let Some(comparison) = report.comparison_table() {
         text.push('\n');
         table(&mut text, &comparison);
+        for sentence in report.comparison.iter().flat_map(|known| &known.legend) {
+            let _ = writeln!(text, "\n{}", escape(sentence));
+        }
+    }
+    if let Some(trend) = &report.trend {
+        text.push('\n');
+        table(&mut text, &trend.table());
     }
     if !report.variants.is_empty() {
         text.push('\n');
@@ -141,7 +148,7 @@ fn write_parts<const N: usize>(text: &mut String, parts: [(&str, Option<Table>);
     }
 }
 
-fn table(text: &mut String, table: &Table) {
+pub(crate) fn table(text: &mut String, table: &Table) {
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|cell| escape(cell)).collect();
         format!("| {} |\n", cells.join(" | "))
@@ -158,7 +165,7 @@ fn table(text: &mut String, table: &Table) {
 }
 
 /// Takes from a text whatever Markdown or HTML would make of it.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in clean(text).chars() {
         match letter {

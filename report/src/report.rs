@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use crate::alerts::alerts;
+use crate::before_after::{BeforeAfter, before_after};
 use crate::blame;
-use crate::compare::{Comparison, compare};
 use crate::digest::RunDigest;
 use crate::error::ReportError;
+use crate::evidence::Evidence;
 use crate::html;
 use crate::json::Document;
 use crate::load::{self, Story};
@@ -16,10 +17,12 @@ use crate::markdown;
 use crate::pauses::{only_traced, tables};
 use crate::reading::{self, Damage, recordings_in};
 use crate::recording::Recording;
+use crate::sides::{self, Pair, Sides};
 use crate::summary::VariantSummary;
 use crate::table::Table;
+use crate::trend::{self, Trend};
 use crate::variant::Variant;
-use crate::verdict::{Verdict, verdict};
+use crate::verdict::{Outcome, Verdict, verdict};
 
 /// What a set of recordings shows, ready to be printed in any form.
 ///
@@ -33,7 +36,8 @@ pub struct Report {
     /// What was traced without a load of ours.
     pub(crate) traced: Vec<Variant>,
     pub(crate) story: Story,
-    pub(crate) comparison: Option<Comparison>,
+    pub(crate) comparison: Option<BeforeAfter>,
+    pub(crate) trend: Option<Trend>,
     pub(crate) verdict: Verdict,
     pub(crate) damage: Vec<Damage>,
 }
@@ -89,9 +93,15 @@ impl Report {
         &self.damage
     }
 
-    /// Says in the verdict what was left out, since that may change it.
+    /// Takes note of what could not be read.
     fn leave_out(&mut self, damage: Vec<Damage>) {
-        let lost = damage.iter().filter(|damage| damage.lost).count();
+        self.damage = damage;
+        self.tell_what_is_lost();
+    }
+
+    /// Says in the verdict what was left out, since that may change it.
+    fn tell_what_is_lost(&mut self) {
+        let lost = self.damage.iter().filter(|damage| damage.lost).count();
         if lost > 0 {
             let note = format!(
                 "{lost} of {} recordings could not be read, and what they show is not in these figures.",
@@ -99,7 +109,6 @@ impl Report {
             );
             self.verdict.notes.insert(0, note);
         }
-        self.damage = damage;
     }
 
     pub(crate) fn from_digests(mut runs: Vec<RunDigest>) -> Result<Report, ReportError> {
@@ -110,26 +119,116 @@ impl Report {
             let key = |run: &RunDigest| (run.meta.sequence, run.meta.run, run.meta.clock.unix_ns);
             key(a).cmp(&key(b)).then_with(|| a.dir.cmp(&b.dir))
         });
-        let (traced, variants): (Vec<Variant>, Vec<Variant>) = Variant::group(&runs)
-            .into_iter()
-            .partition(|variant| variant.runs.iter().all(|run| runs[*run].only_traced()));
-        let story = Story::of(&variants, &runs);
-        Ok(Report {
-            story,
-            comparison: match story {
-                Story::BeforeAfter => compare(&variants),
-                Story::Load => None,
-            },
-            verdict: match story {
-                _ if variants.is_empty() => only_traced(&traced),
-                Story::BeforeAfter => verdict(&variants, &runs),
-                Story::Load => load::verdict(&variants, &runs),
-            },
+        let mut report = Report {
             runs,
-            variants,
-            traced,
+            variants: Vec::new(),
+            traced: Vec::new(),
+            story: Story::Load,
+            comparison: None,
+            trend: None,
+            verdict: only_traced(&[]),
             damage: Vec::new(),
-        })
+        };
+        report.arrange();
+        Ok(report)
+    }
+
+    /// Groups the runs by the names they have, and judges what is usually judged.
+    fn arrange(&mut self) {
+        (self.traced, self.variants) = Variant::group(&self.runs)
+            .into_iter()
+            .partition(|variant| variant.runs.iter().all(|run| self.runs[*run].only_traced()));
+        self.story = Story::of(&self.variants, &self.runs);
+        self.comparison = None;
+        match self.story {
+            _ if self.variants.is_empty() => self.verdict = only_traced(&self.traced),
+            Story::BeforeAfter => self.judge(Pair::usual(&self.variants)),
+            Story::Load => self.verdict = load::verdict(&self.variants, &self.runs),
+        }
+    }
+
+    /// The same runs with the trend of their P99.9 from version to version: of runs with a label
+    /// ([`Meta::label`](crate::recording::Meta::label)) that is the version, of others the one of these folders in which
+    /// they lie. Runs of one variant and several versions are then variants of their own.
+    ///
+    /// Without two versions of anything nothing changes.
+    #[must_use]
+    pub fn with_trend(mut self, folders: &[PathBuf]) -> Report {
+        let sets = trend::separate(&mut self.runs, folders);
+        let Some(trend) = Trend::of(sets) else {
+            return self;
+        };
+        self.arrange();
+        self.verdict = Verdict::new(Outcome::Measured, &trend.sentence(), &trend.notes);
+        self.trend = Some(trend);
+        self.tell_what_is_lost();
+        self
+    }
+
+    /// Whether the runs say of which versions they are, and these are several.
+    #[must_use]
+    pub fn has_versions(&self) -> bool {
+        let label = |run: &RunDigest| run.meta.label.clone();
+        let loaded = self.runs.iter().filter(|run| !run.only_traced());
+        let mut labels: Vec<String> = loaded
+            .map(label)
+            .filter(|label| !label.is_empty())
+            .collect();
+        labels.sort();
+        labels.dedup();
+        labels.len() > 1
+    }
+
+    /// P99.9 from version to version; `None` unless [`Report::with_trend`] found several.
+    #[must_use]
+    pub fn trend(&self) -> Option<&Trend> {
+        self.trend.as_ref()
+    }
+
+    /// The same runs, with others held against each other than the best heap and the pool.
+    ///
+    /// Costs what making the report from its digests costs; nothing is read again.
+    ///
+    /// # Errors
+    /// [`ReportError::NoVariant`] and [`ReportError::SameSide`] for names, [`ReportError::NotOneVariant`] for a folder that
+    /// does not hold runs under load of exactly one variant (the no-op aside).
+    pub fn held_against(mut self, asked: &Sides) -> Result<Report, ReportError> {
+        let names = match asked {
+            Sides::Usual => return Ok(self),
+            Sides::Variants { before, after } => [before.clone(), after.clone()],
+            Sides::Folders { before, after } => {
+                let names = sides::apart(&mut self.runs, before, after)?;
+                self.arrange();
+                names
+            }
+        };
+        let [before, after] = &names;
+        let pair = Pair::named(&self.variants, before, after)?;
+        self.judge(Some(pair));
+        self.tell_what_is_lost();
+        Ok(self)
+    }
+
+    /// Fills in what is said of the pair, or why nothing is.
+    fn judge(&mut self, pair: Option<Pair>) {
+        let evidence = pair.map(|pair| {
+            Evidence::of(
+                &self.variants[pair.before],
+                &self.variants[pair.after],
+                &self.runs,
+            )
+        });
+        self.comparison = pair
+            .zip(evidence.as_ref())
+            .map(|(pair, evidence)| before_after(pair, &self.variants, &self.runs, evidence));
+        self.verdict = verdict(&self.variants, &self.runs, pair, evidence.as_ref());
+        if self.story == Story::Load {
+            // What holds of each of them is true beside what holds of both.
+            let alone = load::verdict(&self.variants, &self.runs);
+            if alone.outcome == Outcome::ObjectivesBroken {
+                self.verdict.notes.insert(0, alone.sentence);
+            }
+        }
     }
 
     /// One self-contained page: opens offline, asks for nothing outside itself. 120 KB for a demo
@@ -173,12 +272,13 @@ impl Report {
         &self.verdict
     }
 
-    /// The best heap allocator against the pool; `None` when one of them is missing.
-    pub fn comparison(&self) -> Option<&Comparison> {
+    /// Before and after: the best heap allocator against the pool, or what [`Report::held_against`] was told; `None` when
+    /// there is nothing to compare.
+    pub fn comparison(&self) -> Option<&BeforeAfter> {
         self.comparison.as_ref()
     }
 
-    /// The comparison as text: measure, before, after, change, factor.
+    /// The comparison as text: measure, before, after, change, factor, p.
     pub fn comparison_table(&self) -> Option<Table> {
         self.comparison.as_ref().map(Table::of_comparison)
     }

@@ -68,6 +68,9 @@ pub struct VariantSummary {
     pub checksums_agree: bool,
     /// Each run's own P99.9, in the order of the runs, in nanoseconds.
     pub p999_ns_by_run: Vec<u64>,
+    /// Each run's own P50 and P99, likewise: what a verdict may be about besides.
+    #[serde(skip)]
+    pub(crate) lower_by_run: [Vec<u64>; 2],
     /// Requests never served, over all runs.
     pub unserved: u64,
     /// Requests refused, over all runs.
@@ -150,6 +153,10 @@ impl VariantSummary {
                 .iter()
                 .map(|run| quantile(&run.response, 0.999))
                 .collect(),
+            lower_by_run: [0.5, 0.99].map(|level| {
+                let of = |run: &&RunDigest| quantile(&run.response, level);
+                runs.iter().map(of).collect()
+            }),
             unserved: total(results().map(|result| result.unserved)),
             rejected: total(results().map(|result| result.rejected)),
             max_rss_bytes: results()
@@ -163,6 +170,17 @@ impl VariantSummary {
             slo: SloSummary::of(runs),
             allocator: AllocatorSummary::of(runs),
             pools: PoolSummary::of(runs),
+        }
+    }
+}
+
+impl VariantSummary {
+    /// A judged percentile of each run, in nanoseconds: P50, P99 or P99.9.
+    pub(crate) fn percentile_by_run(&self, level: f64) -> &[u64] {
+        match level {
+            median if median <= 0.5 => &self.lower_by_run[0],
+            p99 if p99 <= 0.99 => &self.lower_by_run[1],
+            _ => &self.p999_ns_by_run,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Tables as text, for a terminal or for Markdown.
 
-use crate::compare::{Comparison, pool};
+use crate::before_after::BeforeAfter;
 use crate::format;
 use crate::load::{self, Story};
 use crate::measures::{Context, MEASURES, Measure};
 use crate::recording::Stalls;
-use crate::variant::{Variant, label};
+use crate::variant::{POOL, Variant, label};
 
 /// A table of plain text; the first column names the row, the others are best set flush right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,11 @@ impl Table {
         })
     }
 
-    pub(crate) fn of_comparison(comparison: &Comparison) -> Table {
+    pub(crate) fn of_comparison(comparison: &BeforeAfter) -> Table {
+        let with = |figure: &str, range: &str| match range {
+            "" => figure.to_owned(),
+            range => format!("{figure} ({range})"),
+        };
         Table {
             header: vec![
                 String::new(),
@@ -96,6 +100,7 @@ impl Table {
                 format!("after ({})", label(&comparison.after)),
                 "change".to_owned(),
                 "times less".to_owned(),
+                "p".to_owned(),
             ],
             rows: comparison
                 .rows
@@ -103,10 +108,11 @@ impl Table {
                 .map(|row| {
                     vec![
                         row.measure.clone(),
-                        row.before.clone(),
-                        row.after.clone(),
+                        with(&row.before, &row.before_range),
+                        with(&row.after, &row.after_range),
                         row.change.clone(),
-                        row.factor.clone(),
+                        with(&row.factor, &row.factor_range),
+                        row.p.clone(),
                     ]
                 })
                 .collect(),
@@ -120,7 +126,10 @@ pub(crate) fn measures(variants: &[Variant], story: Story) -> (&'static [Measure
         Story::BeforeAfter => (
             MEASURES,
             Context {
-                pool: pool(variants).map(|pool| &pool.summary),
+                pool: variants
+                    .iter()
+                    .find(|variant| variant.name == POOL)
+                    .map(|pool| &pool.summary),
             },
         ),
         Story::Load => (load::MEASURES, Context { pool: None }),

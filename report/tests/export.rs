@@ -258,7 +258,7 @@ fn check_trace(trace: &Value) {
             let microseconds = event[key]
                 .as_f64()
                 .unwrap_or_else(|| panic!("{key}: {event}"));
-            assert!(microseconds >= 0.0 && microseconds < 1e12, "{event}");
+            assert!((0.0..1e12).contains(&microseconds), "{event}");
             (microseconds * 1e3).round() as i64
         };
         let thread = (number("pid"), number("tid"));

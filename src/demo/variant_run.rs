@@ -82,6 +82,7 @@ fn carry_out(order: &Order, stop: &AtomicBool) -> Result<Answer> {
             plan.labels = Labels {
                 tool: format!("tailcut {}", env!("CARGO_PKG_VERSION")),
                 variant: order.variant.key().to_owned(),
+                label: String::new(),
                 run: *repetition,
                 sequence: *sequence,
                 command: order.command.clone(),

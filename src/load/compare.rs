@@ -16,8 +16,8 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use tailcut_loadgen::Nanos;
 use tailcut_loadgen::compare::session::{self, Ended};
-use tailcut_loadgen::compare::verdict::fewest_runs;
-use tailcut_loadgen::compare::{
+use tailcut_report::compare::verdict::fewest_runs;
+use tailcut_report::compare::{
     CompareError, Comparison, Options, Outcome, Percentile, Run, compare,
 };
 
@@ -156,7 +156,7 @@ fn recordings(arguments: &CompareArguments) -> Result<Option<[Vec<PathBuf>; 2]>>
 }
 
 /// The folder if it is a recording, else the recordings directly in it.
-fn recordings_in(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn recordings_in(dir: &Path) -> Result<Vec<PathBuf>> {
     let is_recording = |dir: &Path| dir.join("meta.json").is_file();
     if is_recording(dir) {
         return Ok(vec![dir.to_path_buf()]);
@@ -303,7 +303,7 @@ fn exit_status(arguments: &CompareArguments, comparison: &Comparison) -> u8 {
 }
 
 /// `5%`, or `0.05`.
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let refused = || format!("'{text}' is no share; write for example 5% or 0.05");
     let value = match text.trim().strip_suffix('%') {
         Some(number) => number.trim().parse::<f64>().map(|percent| percent / 100.0),

@@ -4,7 +4,7 @@
 //! instead of a scenario file. Each command has a file of its own.
 
 mod ceiling;
-mod compare;
+pub(crate) mod compare;
 mod ending;
 mod json;
 mod live;
@@ -94,6 +94,7 @@ fn labels(run: u32, sequence: u32) -> Labels {
     Labels {
         tool: format!("tailcut {}", env!("CARGO_PKG_VERSION")),
         variant: String::new(), // the scenario's name
+        label: String::new(),
         run,
         sequence,
         command: std::iter::once("tailcut".to_owned())

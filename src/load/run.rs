@@ -58,6 +58,14 @@ pub struct RunArguments {
     /// Its place among all runs of the comparison.
     #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
     pub sequence: u32,
+    /// Which version is loaded: a revision, a release. Reports over several of them show the trend.
+    #[arg(
+        long,
+        value_name = "VERSION",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub label: String,
     #[command(flatten)]
     pub scenario: ScenarioArguments,
 }
@@ -121,7 +129,10 @@ fn watched(
     let mut live = Live::new(scenario);
     let ran = runs(
         dir,
-        &labels(arguments.repetition, arguments.sequence),
+        &Labels {
+            label: arguments.label.clone(),
+            ..labels(arguments.repetition, arguments.sequence)
+        },
         &mut |second| live.second(second),
     );
     live.finish();

@@ -9,8 +9,8 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::order::{Side, Turn, order};
-use super::run::Run;
+use tailcut_report::compare::order::{Turn, order};
+use tailcut_report::compare::{Run, Side};
 
 /// What a session came to.
 #[derive(Debug)]
@@ -97,11 +97,20 @@ pub fn run<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::simulated::run_of;
-    use tailcut_report::recording::State;
+    use crate::engine::interval;
+    use tailcut_report::recording::{Meta, RunResult, State};
 
     fn made(turn: &Turn, dir: &Path) -> Run {
-        run_of("either", dir, u64::from(turn.sequence) + 1, &[100])
+        Run {
+            dir: dir.to_path_buf(),
+            meta: Meta {
+                state: State::Complete,
+                sequence: turn.sequence,
+                result: Some(RunResult::default()),
+                ..Meta::default()
+            },
+            response: interval::histogram(),
+        }
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub(crate) fn meta_before(
         state: State::Running,
         state_reason: None,
         variant: labels.variant,
+        label: labels.label,
         run: labels.run,
         sequence: labels.sequence,
         command: labels.command,

@@ -56,6 +56,7 @@ pub(super) fn meta_before(before: &Before<'_>) -> Meta {
         state: State::Running,
         state_reason: None,
         variant: scenario.name.clone(),
+        label: labels.label,
         run: labels.run,
         sequence: labels.sequence,
         command: labels.command,

@@ -152,18 +152,10 @@ impl Measure {
             Measure::Response(quantile) => some.map(|all| all.value_at_quantile(quantile) as f64),
             Measure::Max => some.map(|all| all.max() as f64),
             Measure::Mean => some.map(Histogram::mean),
-            Measure::Errors => error_share(result),
+            Measure::Errors => result.error_share(),
             Measure::Rate => Some(result.rate_achieved),
         }
     }
-}
-
-/// Requests that failed or were never answered ([`RunResult::failed`]), as a share of those that the schedule held, 0
-/// to 1; nothing when it held none.
-#[must_use]
-#[allow(clippy::cast_precision_loss)] // far below 2^53
-pub fn error_share(result: &RunResult) -> Option<f64> {
-    (result.offered > 0).then(|| (result.failed as f64 / result.offered as f64).min(1.0))
 }
 
 impl FromStr for Slo {

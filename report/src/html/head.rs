@@ -2,7 +2,7 @@
 
 use crate::load::Story;
 use crate::report::Report;
-use crate::variant::Variant;
+use crate::variant::{Variant, label};
 use crate::verdict::Outcome;
 
 /// The verdict in a few words, and how it is coloured.
@@ -17,7 +17,14 @@ pub(super) fn title(report: &Report) -> String {
         ([], [one]) => format!("Pauses of {}", one.label()),
         ([], several) => format!("Pauses of {} processes", several.len()),
         (variants, _) if report.story == Story::Load => of_load(variants),
-        _ => "Tail latency before and after pooling".to_owned(),
+        _ => match &report.comparison {
+            Some(known) if known.ratios.is_empty() => format!(
+                "Tail latency of {} and {}",
+                label(&known.before),
+                label(&known.after)
+            ),
+            _ => "Tail latency before and after pooling".to_owned(),
+        },
     }
 }
 

@@ -18,10 +18,12 @@ mod pool;
 mod size_tests;
 mod slo;
 mod tables;
+mod trend;
 mod variants;
 
 use askama::Template;
 
+use crate::before_after::BeforeAfter;
 use crate::conditions::{Condition, commands, conditions};
 use crate::load::Story;
 use crate::report::Report;
@@ -71,7 +73,8 @@ struct Page<'a> {
     sentence: &'a str,
     notes: &'a [String],
     alerts: Vec<String>,
-    comparison: Option<Table>,
+    comparison: Option<&'a BeforeAfter>,
+    trend: Option<trend::Section>,
     any_missed: bool,
     variants_title: &'static str,
     variants: Vec<variants::Column>,
@@ -118,13 +121,14 @@ pub(crate) fn page(report: &Report) -> String {
         sentence: &report.verdict.sentence,
         notes: &report.verdict.notes,
         alerts: report.alerts(),
-        comparison: report.comparison_table(),
+        comparison: report.comparison(),
+        trend: trend::section(report),
         any_missed: variants.iter().any(Variant::lower_bound),
         variants_title: match report.story {
             Story::Load if variants.len() == 1 => "Figures",
             _ => "All variants",
         },
-        variants: variants::columns(variants, report.story),
+        variants: variants::columns(variants, report),
         columns: variants.len() + 1,
         groups: variants::groups(variants, report.story),
         latency: latency::section(report),

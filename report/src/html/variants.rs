@@ -2,6 +2,7 @@
 
 use crate::load::Story;
 use crate::measures::{Mark, closed};
+use crate::report::Report;
 use crate::table::measures;
 use crate::variant::{NOOP, POOL, Variant};
 
@@ -44,15 +45,22 @@ pub(super) fn slot(variant: &Variant, index: usize) -> String {
 }
 
 /// The heads of the columns.
-pub(super) fn columns(variants: &[Variant], story: Story) -> Vec<Column> {
+pub(super) fn columns(variants: &[Variant], report: &Report) -> Vec<Column> {
+    let side = |variant: &Variant| match &report.comparison {
+        // Of heaps and pool the names say it.
+        Some(known) if known.ratios.is_empty() && known.before == variant.name => Some("before"),
+        Some(known) if known.ratios.is_empty() && known.after == variant.name => Some("after"),
+        _ => None,
+    };
     variants
         .iter()
         .enumerate()
         .map(|(index, variant)| Column {
             label: variant.label().to_owned(),
             kind: match variant.name.as_str() {
+                _ if side(variant).is_some() => side(variant).unwrap_or_default(),
                 _ if closed(variant) => "closed loop",
-                _ if story == Story::Load => "",
+                _ if report.story == Story::Load => "",
                 NOOP => "floor",
                 POOL => "after",
                 _ if variant.is_heap() => "heap",

@@ -44,11 +44,12 @@ pub(crate) enum Story {
 }
 
 impl Story {
-    /// Which one the variants under load tell.
+    /// Which one the variants under load tell. A pool, or a heap allocator, by itself is a load like any other.
     pub(crate) fn of(variants: &[Variant], runs: &[RunDigest]) -> Story {
         let mut loaded = variants.iter().flat_map(|variant| &variant.runs);
         let any = loaded.clone().next().is_some();
-        if any && loaded.all(|run| is_load(&runs[*run].meta)) {
+        let alone = matches!(variants, [one] if one.name == POOL || one.is_heap());
+        if any && (alone || loaded.all(|run| is_load(&runs[*run].meta))) {
             Story::Load
         } else {
             Story::BeforeAfter

@@ -26,6 +26,9 @@ pub struct Meta {
     pub state_reason: Option<String>,
     /// What was measured: `noop`, `heap_system`, `heap_jemalloc`, `heap_mimalloc`, `pool`.
     pub variant: String,
+    /// Which version of it: a revision, a release, as whoever ran it says; empty if nobody did.
+    #[serde(default)]
+    pub label: String,
     /// Which repetition of the variant this is, from 1.
     #[serde(default = "first")]
     pub run: u32,
@@ -226,6 +229,15 @@ pub struct PoolSizing {
     /// By the same rule from the most that were seen in use at once, instead of from the mean: where objects come
     /// back in bulk, or after a pause, the peak lies far above it. 0 where that is too many for any pool.
     pub capacity_for_peak: u64,
+}
+
+impl RunResult {
+    /// Requests that failed or were never answered ([`RunResult::failed`]), as a share of those that the schedule
+    /// held, 0 to 1; nothing when it held none.
+    #[must_use]
+    pub fn error_share(&self) -> Option<f64> {
+        (self.offered > 0).then(|| (self.failed as f64 / self.offered as f64).min(1.0))
+    }
 }
 
 /// The generator's own part in the figures.

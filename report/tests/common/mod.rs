@@ -125,6 +125,7 @@ pub fn meta(profile: &Profile, run: u32, sequence: u32, seconds: u64) -> Meta {
         state: State::Complete,
         state_reason: None,
         variant: profile.variant.to_owned(),
+        label: String::new(),
         run,
         sequence,
         command: ["tailcut", "demo", "--rate", "2400000", "--duration", "7s"]

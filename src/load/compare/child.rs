@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use tailcut_loadgen::compare::server::Server;
-use tailcut_loadgen::compare::{Run, Turn};
+use tailcut_report::compare::{Run, Turn};
 
 use super::plan::Plan;
 use super::progress::Progress;

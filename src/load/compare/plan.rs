@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use tailcut_loadgen::compare::Side;
 use tailcut_loadgen::compare::server::Endpoint;
 use tailcut_loadgen::network::target::Transport;
 use tailcut_loadgen::scenario::notation::Notation as _;
 use tailcut_loadgen::scenario::{Pacing, Scenario, Settings, Target, WarmUp};
+use tailcut_report::compare::Side;
 
 use super::CompareArguments;
 use crate::load::ScenarioArguments;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tailcut_loadgen::compare::{Percentile, Run, Side, Turn};
+use tailcut_report::compare::{Percentile, Run, Side, Turn};
 use tailcut_report::format;
 
 use super::plan::Plan;

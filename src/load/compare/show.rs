@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{CellAlignment, Table, presets};
-use tailcut_loadgen::compare::comparison::{Figures, Row, SideSummary};
-use tailcut_loadgen::compare::verdict::p_value;
-use tailcut_loadgen::compare::{Comparison, Outcome};
+use tailcut_report::compare::comparison::{Figures, Row, SideSummary};
+use tailcut_report::compare::verdict::p_value;
+use tailcut_report::compare::{Comparison, Outcome};
 use tailcut_report::format;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();

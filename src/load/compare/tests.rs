@@ -21,7 +21,7 @@ const TARGET: [&str; 4] = ["-t", "tcp://127.0.0.1:9", "-r", "1k"];
 
 #[test]
 fn flags_of_a_side_go_over_those_of_both() {
-    use tailcut_loadgen::compare::Side;
+    use tailcut_report::compare::Side;
     let line = [
         &TARGET[..],
         &[

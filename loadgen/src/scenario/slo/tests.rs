@@ -51,7 +51,7 @@ fn each_measure_is_compared_with_its_limit() {
 
 #[test]
 fn errors_are_a_share_of_what_was_due() {
-    assert_eq!(error_share(&result()), Some(0.02));
+    assert_eq!(result().error_share(), Some(0.02));
     assert_eq!(held("errors<2.1%"), [true]);
     assert_eq!(held("errors<2%"), [false]);
     assert_eq!(held("errors<0.021"), [true]);
