@@ -5,3 +5,5 @@
 //! - `cargo run --release -p tailcut-examples --example gateway`: a gateway before a model, in tokio.
 //! - `cargo run --release -p tailcut-examples --example pitfalls`: the ways in which a pool
 //!   disappoints, reproduced, with their cures.
+//! - `cargo run --release -p tailcut-examples --example monitored`: an order desk that Prometheus
+//!   watches; see `examples/monitoring`.

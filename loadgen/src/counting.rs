@@ -1,5 +1,6 @@
 //! How much a request allocates, counted in a run of its own: the timed run carries no counter.
 
+use crate::engine::pool_watch::Watched;
 use crate::engine::rehearsal;
 use crate::error::LoadError;
 use crate::order::generate::Corpus;
@@ -7,7 +8,7 @@ use crate::plan::RunPlan;
 use crate::services::{self, WithWorkload};
 use crate::workload::Workload;
 use std::sync::atomic::AtomicBool;
-use tailcut_pool::{Path, meter};
+use tailcut_pool::meter;
 use tailcut_report::recording::Allocations;
 
 /// What the calling thread has allocated and freed so far, as the program's own counter has it.
@@ -71,7 +72,11 @@ struct Count<'a> {
 impl WithWorkload for Count<'_> {
     type Output = Allocations;
 
-    fn with<W: Workload>(self, make: impl Fn(u32) -> W + Sync, _: Option<Path>) -> Allocations {
+    fn with<W: Workload>(
+        self,
+        make: impl Fn(u32) -> W + Sync,
+        _: Option<&dyn Watched>,
+    ) -> Allocations {
         let corpus = Corpus::generate(self.plan.seed);
         let mut workload = make(0);
         let warm_up = rehearsal::requests(self.plan.window);

@@ -22,6 +22,7 @@ pub(crate) mod machine;
 pub(crate) mod outcome;
 pub(crate) mod pacer;
 pub(crate) mod placement;
+pub(crate) mod pool_watch;
 pub(crate) mod recorder;
 pub(crate) mod rehearsal;
 pub(crate) mod slow;
@@ -46,7 +47,8 @@ use crate::scenario::Arrivals;
 use crate::scenario::beside::Beside;
 use crate::schedule::Schedule;
 use crate::schedule::constant::Constant;
-use crate::services;
+use crate::services::{self, Served};
+use crate::workload::Workload;
 use placement::{Placement, only_run};
 use std::sync::atomic::AtomicBool;
 
@@ -72,12 +74,40 @@ pub fn run(
     run_beside(plan, stop, on_second, &Beside::nothing())
 }
 
+/// As [`run`], with a workload of one's own in place of the plan's service; `make` builds that of
+/// worker n, on the thread that will run it. The form must be [`Form::Inline`].
+///
+/// The rehearsal handles two windows of requests before the schedule begins, but at least as many as
+/// [`RunPlan::window`] says.
+///
+/// # Errors
+/// As [`run`], and [`LoadError::Scenario`] for the other form.
+pub fn run_workload<W: Workload>(
+    plan: &RunPlan,
+    make: impl Fn(u32) -> W + Sync,
+    stop: &AtomicBool,
+    on_second: &mut dyn FnMut(&LiveSecond),
+) -> Result<RunOutcome, LoadError> {
+    let own = services::Own(make);
+    run_served(plan, own, stop, on_second, &Beside::nothing())
+}
+
 /// As [`run`], with faults and samples that go on beside the load.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_beside(
     plan: &RunPlan,
+    stop: &AtomicBool,
+    on_second: &mut dyn FnMut(&LiveSecond),
+    beside: &Beside,
+) -> Result<RunOutcome, LoadError> {
+    run_served(plan, services::Named, stop, on_second, beside)
+}
+
+fn run_served(
+    plan: &RunPlan,
+    served: impl Served,
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
     beside: &Beside,
@@ -94,13 +124,16 @@ pub(crate) fn run_beside(
         },
     };
     match source {
-        Source::Tsc(clock) => run_with(plan, stop, on_second, beside, &clock, facts),
-        Source::Monotonic(clock, _) => run_with(plan, stop, on_second, beside, &clock, facts),
+        Source::Tsc(clock) => run_with(plan, served, stop, on_second, beside, &clock, facts),
+        Source::Monotonic(clock, _) => {
+            run_with(plan, served, stop, on_second, beside, &clock, facts)
+        }
     }
 }
 
 fn run_with<C: Clock>(
     plan: &RunPlan,
+    served: impl Served,
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
     beside: &Beside,
@@ -124,19 +157,19 @@ fn run_with<C: Clock>(
     match (plan.form, &plan.arrivals) {
         (Form::Inline, Arrivals::Constant) => {
             let lane = |begin, lane, of| Constant::new(begin, rate).lane(lane, of);
-            services::inline(plan, threads::Inline(run, lane))?
+            served.inline(plan, threads::Inline(run, lane))?
         }
         (Form::Handoff, Arrivals::Constant) => {
             let lane = |begin, lane, of| Constant::new(begin, rate).lane(lane, of);
-            services::halves(plan, threads::Handoff(run, lane))?
+            served.halves(plan, threads::Handoff(run, lane))?
         }
         (Form::Inline, arrivals) => {
             let lane = |begin, lane, of| Schedule::new(begin, rate, arrivals, seed).lane(lane, of);
-            services::inline(plan, threads::Inline(run, lane))?
+            served.inline(plan, threads::Inline(run, lane))?
         }
         (Form::Handoff, arrivals) => {
             let lane = |begin, lane, of| Schedule::new(begin, rate, arrivals, seed).lane(lane, of);
-            services::halves(plan, threads::Handoff(run, lane))?
+            served.halves(plan, threads::Handoff(run, lane))?
         }
     }
 }

@@ -51,7 +51,7 @@ pub mod workload;
 pub use clock::Nanos;
 pub use counting::{AllocationCounts, count_requests};
 pub use engine::placement::{available_cpus, default_workers};
-pub use engine::{LivePercentiles, LiveSecond, RunOutcome, run};
+pub use engine::{LivePercentiles, LiveSecond, RunOutcome, run, run_workload};
 pub use error::LoadError;
 pub use host::describe as describe_host;
 pub use memory::estimate as estimated_memory;

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use hdrhistogram::Histogram;
 use tailcut_report::recording::{
-    Interval, Mark, Meta, RESPONSE, RecordingError, ResourceSample, SlowRequest, State, Writer,
-    merged,
+    Interval, Mark, Meta, PoolSample, RESPONSE, RecordingError, ResourceSample, SlowRequest, State,
+    Writer, merged,
 };
 
 use crate::clock::Nanos;
@@ -118,6 +118,7 @@ pub fn merge(dirs: &[PathBuf], out: &Path) -> Result<MergeOutcome, MergeError> {
     writer.slow(&slow(&shards))?;
     writer.marks(&marks(&shards)?)?;
     writer.resources(&resources(&shards)?)?;
+    writer.pool(&pools(&shards)?)?;
 
     let of = |name: &str| whole.iter().find(|(known, _)| known == name);
     let response = of(RESPONSE).map_or_else(|| merged([]), |(_, histogram)| histogram.clone());
@@ -250,6 +251,27 @@ fn resources(shards: &[Shard]) -> Result<Vec<ResourceSample>, RecordingError> {
         }
     }
     Ok(Vec::new())
+}
+
+/// Each shard's pool stays one of its own.
+fn pools(shards: &[Shard]) -> Result<Vec<PoolSample>, RecordingError> {
+    let mut all = Vec::new();
+    for shard in shards {
+        for sample in shard.reader.pool() {
+            let sample = sample?;
+            let pool = match sample.pool.as_str() {
+                "" => format!("shard {}", shard.index),
+                name => format!("shard {}: {name}", shard.index),
+            };
+            all.push(PoolSample {
+                at_ns: shard.moved(sample.at_ns, &shards[0]),
+                pool,
+                ..sample
+            });
+        }
+    }
+    all.sort_by_key(|sample| sample.at_ns);
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -1,21 +1,27 @@
 //! From the plan's choice to a type: the one place where services are named and built.
 
 use crate::engine::handoff::RING;
+use crate::engine::pool_watch::Watched;
 use crate::error::LoadError;
 use crate::order::heap::{BoxedWindow, HeapStore};
 use crate::order::pooled::{PooledStore, PooledWindow, SPARE};
 use crate::order::preshaped::{FlatOrder, PreshapedStore};
 use crate::order::service::{Desk, Intake, OrderService};
 use crate::plan::{RunPlan, Service};
+use crate::scenario::ScenarioError;
 use crate::workload::{Back, Front, Noop, Workload};
-use tailcut_pool::{Path, Pool};
+use tailcut_pool::Pool;
 
 /// Something to be done with services of a type that it does not know: compiled for each.
 pub(crate) trait WithWorkload {
     type Output;
 
     /// `make` builds the service of worker n, on the thread that will run it.
-    fn with<W: Workload>(self, make: impl Fn(u32) -> W + Sync, pool: Option<Path>) -> Self::Output;
+    fn with<W: Workload>(
+        self,
+        make: impl Fn(u32) -> W + Sync,
+        pool: Option<&dyn Watched>,
+    ) -> Self::Output;
 }
 
 /// The same for services in two halves.
@@ -27,8 +33,46 @@ pub(crate) trait WithHalves {
         self,
         front: impl Fn(u32) -> F + Sync,
         back: impl Fn(u32) -> B + Sync,
-        pool: Option<Path>,
+        pool: Option<&dyn Watched>,
     ) -> Self::Output;
+}
+
+/// Which services a run loads.
+pub(crate) trait Served {
+    /// Hands `job` the way to build services that one thread each runs.
+    fn inline<J: WithWorkload>(self, plan: &RunPlan, job: J) -> Result<J::Output, LoadError>;
+
+    /// The same for services in two halves.
+    fn halves<J: WithHalves>(self, plan: &RunPlan, job: J) -> Result<J::Output, LoadError>;
+}
+
+/// Those that the plan names.
+pub(crate) struct Named;
+
+impl Served for Named {
+    fn inline<J: WithWorkload>(self, plan: &RunPlan, job: J) -> Result<J::Output, LoadError> {
+        inline(plan, job)
+    }
+
+    fn halves<J: WithHalves>(self, plan: &RunPlan, job: J) -> Result<J::Output, LoadError> {
+        halves(plan, job)
+    }
+}
+
+/// Anybody's, which this makes.
+pub(crate) struct Own<M>(pub(crate) M);
+
+impl<W: Workload, M: Fn(u32) -> W + Sync> Served for Own<M> {
+    fn inline<J: WithWorkload>(self, _: &RunPlan, job: J) -> Result<J::Output, LoadError> {
+        Ok(job.with(self.0, None))
+    }
+
+    fn halves<J: WithHalves>(self, _: &RunPlan, _: J) -> Result<J::Output, LoadError> {
+        Err(ScenarioError::Refused(
+            "a workload of one's own runs on one thread; choose the form inline".to_owned(),
+        )
+        .into())
+    }
 }
 
 /// Builds what the plan's services share, and hands `job` the way to build each.
@@ -60,13 +104,13 @@ pub(crate) fn inline<J: WithWorkload>(plan: &RunPlan, job: J) -> Result<J::Outpu
                 let desk = Desk::new(PooledWindow::new(&pool), window, worker);
                 OrderService::new(Intake::new(PooledStore::new(&pool)), desk)
             };
-            job.with(make, Some(pool.path()))
+            job.with(make, Some(&pool))
         }
     })
 }
 
 /// As [`inline`], for the two-thread form.
-pub(crate) fn halves<J: WithHalves>(plan: &RunPlan, job: J) -> Result<J::Output, LoadError> {
+fn halves<J: WithHalves>(plan: &RunPlan, job: J) -> Result<J::Output, LoadError> {
     let window = plan.window;
     Ok(match plan.service {
         Service::Noop => job.with(|_| Noop::default(), |_| Noop::default(), None),
@@ -81,11 +125,7 @@ pub(crate) fn halves<J: WithHalves>(plan: &RunPlan, job: J) -> Result<J::Output,
         Service::Pool => {
             let pool = pool(plan)?;
             let back = |worker| Desk::new(PooledWindow::new(&pool), window, worker);
-            job.with(
-                |_| Intake::new(PooledStore::new(&pool)),
-                back,
-                Some(pool.path()),
-            )
+            job.with(|_| Intake::new(PooledStore::new(&pool)), back, Some(&pool))
         }
     })
 }

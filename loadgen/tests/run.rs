@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tailcut_loadgen::scenario::{Arrivals, Shard, WarmUp};
+use tailcut_loadgen::workload::{Verdict, Workload};
 use tailcut_loadgen::{
-    Form, LoadError, Nanos, Rate, RunOutcome, RunPlan, Service, available_cpus, run,
+    Form, LoadError, Nanos, Rate, RunOutcome, RunPlan, Service, available_cpus, run, run_workload,
 };
 use tailcut_report::recording::{Mark, RESPONSE, Recording, RecordingError, SERVICE, State};
 
@@ -55,6 +56,47 @@ fn all_forms_of_the_service_give_the_same_checksum() {
     }
 }
 
+/// Counts what it is given.
+struct Counting(u64);
+
+impl Workload for Counting {
+    fn handle(&mut self, _: &[u8]) -> Verdict {
+        self.0 += 1;
+        Verdict::Accepted
+    }
+
+    fn checksum(&self) -> u64 {
+        self.0
+    }
+
+    fn settled_windows(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn a_workload_of_ones_own_is_run_on_one_thread() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let stop = AtomicBool::new(false);
+    let mut plan = plan(Service::Noop, dir.path());
+    plan.duration = Nanos::from_millis(200);
+    let outcome = run_workload(&plan, |_| Counting(0), &stop, &mut |_| ()).unwrap();
+    let result = outcome.meta.result.unwrap();
+    assert_eq!(result.offered, 4_000);
+    assert_eq!(result.completed, 4_000);
+    // The rehearsal alone: two windows and some.
+    assert!(u64::from_str_radix(&result.checksum, 16).unwrap() >= 4_000);
+
+    if available_cpus() >= 2 {
+        plan.form = Form::Handoff;
+        plan.workers = 2;
+        plan.out_dir = dir.path().join("halves");
+        let refused = run_workload(&plan, |_| Counting(0), &stop, &mut |_| ());
+        assert!(refused.is_err_and(|error| error.to_string().contains("one thread")));
+    }
+}
+
 #[test]
 fn a_recording_holds_every_request_of_the_schedule() {
     let _alone = alone();
@@ -84,6 +126,40 @@ fn a_recording_holds_every_request_of_the_schedule() {
     }
     assert_eq!(recording.meta.load.form, "inline");
     assert!(recording.meta.load.pool_path.is_some());
+}
+
+#[test]
+fn a_run_of_the_pool_records_what_it_held_and_what_capacity_that_takes() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let mut plan = plan(Service::Pool, dir.path());
+    let outcome = complete(&plan);
+    let recording = Recording::read(&outcome.dir).unwrap();
+    let samples = &recording.pool;
+    // At the beginning, after a second, at the end; one less where the machine was busy for long.
+    assert!((2..=3).contains(&samples.len()), "{samples:?}");
+    let (first, last) = (&samples[0], &samples[samples.len() - 1]);
+    assert!(first.capacity > plan.window && last.capacity == first.capacity);
+    assert!(last.high_water >= plan.window && last.high_water <= last.capacity);
+    assert!(
+        samples
+            .iter()
+            .all(|sample| sample.in_use_max <= plan.window + 1)
+    );
+    let sizing = recording.meta.result.unwrap().pool_sizing.unwrap();
+    let taken = last.gets - first.gets;
+    assert!(taken > 0 && taken <= 32_000, "{taken} of 30,000 requests");
+    let mean = sizing.rate * Nanos(sizing.held_ns).as_secs_f64();
+    assert!((mean - sizing.in_use).abs() < 1.0, "{sizing:?}");
+    assert!(sizing.in_use <= 2_000.0 && sizing.capacity.is_power_of_two());
+    assert!(sizing.capacity_for_peak >= 4_096, "{sizing:?}");
+
+    plan.service = Service::Heap;
+    plan.out_dir = dir.path().join("heap");
+    plan.duration = Nanos::from_millis(200);
+    let recording = Recording::read(&complete(&plan).dir).unwrap();
+    assert!(recording.pool.is_empty() && !plan.out_dir.join("pool.jsonl").exists());
+    assert_eq!(recording.meta.result.unwrap().pool_sizing, None);
 }
 
 #[test]

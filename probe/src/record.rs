@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use tailcut_report::recording::{
-    ClockPair, Dropped, FloorEntry, Host, Pause, PauseWriter, ProbeMeta, RecordingError, SCHEMA,
-    SeriesMeta, StackTable, State, Target, TraceWindow, Unit,
+    CallSite, ClockPair, Dropped, FloorEntry, Host, Pause, PauseWriter, ProbeMeta, RecordingError,
+    SCHEMA, SeriesMeta, StackTable, State, Target, TraceWindow, Unit,
 };
 
 use crate::catalogue::{self, Group};
 use crate::session::usage;
-use crate::tick::{SeriesTick, SlowEvent, Tick, Window};
+use crate::tick::{self, SeriesTick, SlowEvent, Tick, Window};
 
 /// Pauses that one recording holds; more are counted as dropped. About 100 MB of text.
 const MOST_PAUSES: u64 = 500_000;
@@ -40,6 +40,8 @@ pub struct About {
     pub left_out: Vec<String>,
     /// Anything else that a reader should know.
     pub notes: Vec<String>,
+    /// Calls of each allocating series by size: see [`Session::sizes`](crate::Session::sizes).
+    pub sizes: Vec<(String, Vec<u64>)>,
 }
 
 /// A recording that is being written.
@@ -228,6 +230,7 @@ impl Recorder {
         cost.share_of_target_cpu = (cost.cpu_ns_in_programs + cost.trap_ns_estimated) as f64
             / self.reference_ns.max(1) as f64;
         self.meta.target.threads = self.meta.target.threads.max(tick.threads);
+        self.meta.call_sites = tick.call_sites.iter().map(call_site).collect();
         self.meta.dropped = self
             .lost
             .iter()
@@ -248,6 +251,18 @@ impl Recorder {
         self.meta.host.allocator = self.meta.target.allocators.join(", ");
         self.meta.floor = about.floor;
         self.meta.left_out = about.left_out;
+        for (name, mut sizes) in about.sizes {
+            let used = sizes.iter().rposition(|calls| *calls > 0);
+            sizes.truncate(used.map_or(0, |last| last + 1));
+            if let Some(series) = self
+                .meta
+                .series
+                .iter_mut()
+                .find(|series| series.name == name)
+            {
+                series.sizes = sizes;
+            }
+        }
     }
 
     /// Nanoseconds recorded so far.
@@ -293,6 +308,17 @@ fn pause(event: &SlowEvent) -> Pause {
         stack: event.stack,
         detail: (event.detail != 0).then_some(event.detail),
         by: event.by.clone(),
+    }
+}
+
+fn call_site(site: &tick::CallSite) -> CallSite {
+    CallSite {
+        series: site.series.clone(),
+        place: site.symbol.clone(),
+        calls: site.calls,
+        bytes: site.bytes,
+        total_ns: site.total_ns,
+        mean_lifetime_ns: site.mean_lifetime_ns,
     }
 }
 

@@ -7,6 +7,17 @@ use crate::catalogue::Series;
 /// Values of a series, in its unit.
 pub type Values = Histogram<u64>;
 
+/// What can be lost, by the names that [`Tick::lost`] uses.
+pub const LOSSES: [&str; 7] = [
+    "events beyond the rate that is sent",
+    "events that found the buffer full",
+    "stacks",
+    "threads",
+    "call sites",
+    "sampled objects",
+    "returns without a beginning",
+];
+
 /// One interval, about a second.
 #[derive(Debug, Clone, Default)]
 pub struct Tick {
@@ -29,7 +40,7 @@ pub struct Tick {
     pub target_cpu_ns: u64,
     /// Resident memory of the target at its end, in bytes.
     pub target_rss_bytes: u64,
-    /// Events, stacks, threads and the like that were lost in it, by name.
+    /// Events, stacks, threads and the like that were lost in it, by name ([`LOSSES`]).
     pub lost: Vec<(&'static str, u64)>,
     /// Windows of tracing that ended in it.
     pub windows: Vec<Window>,

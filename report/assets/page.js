@@ -18,10 +18,11 @@ const draw = () => {
     drawLevel(css);
   }
   drawResources(css);
+  drawPool(css);
   drawPauses(css, "pause-p999", "p999");
   drawPauses(css, "pause-max", "max");
 };
-for (const owner of [byVariant, byKind, byMark, bySpan]) keys(owner);
+for (const owner of [byVariant, byKind, byMark, bySpan, byUse, byEvent]) keys(owner);
 for (const element of document.querySelectorAll(".scripted")) element.classList.remove("scripted");
 showZoom();
 draw();

@@ -46,7 +46,7 @@ const drawBands = (css, { bands }, named = true) => (u) => {
   });
   ctx.restore();
 };
-const STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
+const STEPS = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600];
 const timeAxis = (css, { slots, bands }, more) => axis(css, {
   label: "second of the run", size: 26, grid: { show: false }, space: 20,
   // Each run counts its own seconds.

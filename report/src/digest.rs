@@ -13,9 +13,10 @@ use crate::blame::BlameInput;
 use crate::heat;
 use crate::load::LoadDigest;
 use crate::pauses::{PauseDigest, PauseDigestBuilder};
+use crate::pool::PoolDigest;
 use crate::recording::{
-    self, Interval, Meta, PauseReader, Reader, Recording, RecordingError, SlowRequest, StackTable,
-    State,
+    self, Interval, Meta, PauseReader, PoolSizing, Reader, Recording, RecordingError, SlowRequest,
+    StackTable, State,
 };
 use crate::statistics::{maximum, quantile, total};
 use crate::text;
@@ -42,6 +43,8 @@ pub(crate) struct RunDigest {
     pub(crate) pauses: Option<PauseDigest>,
     /// What the load generator recorded beside response times.
     pub(crate) load: LoadDigest,
+    /// What its pools held; `None` where none was sampled.
+    pub(crate) pools: Option<PoolDigest>,
     /// What of the recording could not be read, and why.
     pub(crate) damage: Vec<String>,
     /// Slow requests that were recorded and are in none of the figures.
@@ -79,6 +82,9 @@ impl RunDigest {
             .for_each(|mark| digest.load.mark(mark));
         let samples = recording.resources.into_iter().map(Ok::<_, Infallible>);
         let Ok(()) = digest.load.resources(samples, &digest.seconds);
+        let samples = recording.pool.into_iter().map(Ok::<_, Infallible>);
+        let Ok(pools) = PoolDigest::of(samples, &digest.seconds, digest.pool_sizing());
+        digest.pools = pools;
         if let Some(pauses) = recording.pauses {
             let mut builder =
                 PauseDigestBuilder::new(&pauses.meta, digest.load_of(&recording.slow));
@@ -131,6 +137,16 @@ impl RunDigest {
         let Ok(()) = digest
             .load
             .resources(samples.map(Ok::<_, Infallible>), &digest.seconds);
+        if let Some(error) = broken {
+            digest.damaged(&error);
+        }
+        let mut broken = None;
+        let samples = reader
+            .pool()
+            .map_while(|sample| sample.map_err(|error| broken = Some(error)).ok());
+        let sizing = digest.pool_sizing();
+        let Ok(pools) = PoolDigest::of(samples.map(Ok::<_, Infallible>), &digest.seconds, sizing);
+        digest.pools = pools;
         if let Some(error) = broken {
             digest.damaged(&error);
         }
@@ -204,6 +220,7 @@ impl RunDigest {
             worst,
             pauses: None,
             load: LoadDigest::default(),
+            pools: None,
             damage: Vec::new(),
             slow_not_read: 0,
             disordered: disordered.len(),
@@ -238,6 +255,10 @@ impl RunDigest {
             // A probe's series stand in a log of their own.
             _ => self.load.interval(&interval),
         }
+    }
+
+    fn pool_sizing(&self) -> Option<PoolSizing> {
+        self.meta.result.as_ref()?.pool_sizing.clone()
     }
 
     fn close(&mut self, interval: Option<Interval>) {

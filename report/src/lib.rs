@@ -18,6 +18,7 @@
 //! schedule are marked as the lower bounds that they are.
 
 mod alerts;
+mod allocator;
 mod before_after;
 mod blame;
 pub mod compare;
@@ -36,6 +37,7 @@ mod load;
 mod markdown;
 mod measures;
 mod pauses;
+mod pool;
 mod reading;
 pub mod recording;
 mod report;
@@ -49,6 +51,10 @@ pub mod trend;
 mod variant;
 mod verdict;
 
+pub use allocator::{
+    AllocatorSummary, CallSiteSummary, LifetimeBand, LifetimeSummary, NotTraced, SizeClass,
+    SizeSummary, SlowSiteSummary, StackDepth, TierBand, TierSummary,
+};
 pub use before_after::{BeforeAfter, BeforeAfterRow};
 pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
 pub use error::ReportError;
@@ -58,6 +64,7 @@ pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,
 };
 pub use pauses::{LongPause, PauseSummary, SeriesSummary};
+pub use pool::PoolSummary;
 pub use reading::{Damage, recordings_in};
 pub use report::Report;
 pub use sides::Sides;

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
+use crate::allocator;
 use crate::blame::tables as blame_tables;
 use crate::conditions::{commands, conditions};
 use crate::load;
 use crate::pauses::tables;
+use crate::pool;
 use crate::report::Report;
 use crate::slo;
 use crate::table::Table;
@@ -41,8 +43,10 @@ pub(crate) fn comment(report: &Report) -> String {
         let _ = writeln!(text, "\n{}", escape(&line));
     }
     recorded_beside(&mut text, report);
+    pools(&mut text, report);
     pauses(&mut text, report);
     blame(&mut text, report);
+    allocator(&mut text, report);
     let _ = writeln!(text, "\n<details><summary>Conditions</summary>\n");
     for condition in conditions(report) {
         let value = condition.values.join("; ");
@@ -97,6 +101,40 @@ fn blame(text: &mut String, report: &Report) {
         "Why the slow requests were slow",
         blame_tables::shares(report),
     )];
+    write_parts(text, parts);
+}
+
+/// What the pools held, and what capacity is recommended.
+fn pools(text: &mut String, report: &Report) {
+    let parts = [
+        ("Pool", pool::tables::usage(report)),
+        ("Capacity by Little's law", pool::tables::sizing(report)),
+    ];
+    write_parts(text, parts);
+    let pools = pool::tables::pools(report);
+    for (variant, pool) in &pools {
+        let whose = match pools.len() {
+            1 => String::new(),
+            _ => format!("{}: ", pool::tables::label(variant, pool)),
+        };
+        for sentence in &pool.advice {
+            let _ = writeln!(text, "\n{}", escape(&format!("{whose}{sentence}")));
+        }
+    }
+}
+
+/// What a probe saw of the allocator; nothing when nobody looked.
+fn allocator(text: &mut String, report: &Report) {
+    let parts = [
+        (
+            "The allocator's calls by how long they took (share of calls, time in them per second)",
+            allocator::tables::tiers(report),
+        ),
+        (
+            "Where its slow calls came from",
+            allocator::tables::slow_sites(report),
+        ),
+    ];
     write_parts(text, parts);
 }
 

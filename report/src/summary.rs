@@ -4,10 +4,12 @@ use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::allocator::AllocatorSummary;
 use crate::blame::BlameSummary;
 use crate::digest::RunDigest;
 use crate::load::LoadSummary;
 use crate::pauses::PauseSummary;
+use crate::pool::PoolSummary;
 use crate::recording::Stalls;
 use crate::slo::SloSummary;
 use crate::statistics::{maximum, mean, median, quantile, total};
@@ -86,6 +88,12 @@ pub struct VariantSummary {
     pub load: Option<LoadSummary>,
     /// The service level, second by second, and the health score; null where no second was measured.
     pub slo: Option<SloSummary>,
+    /// What a probe saw of the allocator; absent where nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocator: Option<AllocatorSummary>,
+    /// What its pools held and did; absent without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pools: Vec<PoolSummary>,
 }
 
 impl VariantSummary {
@@ -160,6 +168,8 @@ impl VariantSummary {
             blame: BlameSummary::of(runs),
             load: LoadSummary::of(runs),
             slo: SloSummary::of(runs),
+            allocator: AllocatorSummary::of(runs),
+            pools: PoolSummary::of(runs),
         }
     }
 }

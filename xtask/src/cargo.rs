@@ -46,11 +46,16 @@ pub fn run(mut command: Command) -> Result<()> {
 
 /// Builds one release executable and returns where cargo put it.
 pub fn build_executable(arguments: &[&str]) -> Result<PathBuf> {
-    let mut command = command(&[
-        "build",
-        "--release",
-        "--message-format=json-render-diagnostics",
-    ]);
+    build(&[&["--release"], arguments].concat())
+}
+
+/// Builds one executable without optimisation, which the tests have mostly built already.
+pub fn build_debug_executable(arguments: &[&str]) -> Result<PathBuf> {
+    build(arguments)
+}
+
+fn build(arguments: &[&str]) -> Result<PathBuf> {
+    let mut command = command(&["build", "--message-format=json-render-diagnostics"]);
     command.args(arguments).stderr(Stdio::inherit());
     let output = command
         .output()

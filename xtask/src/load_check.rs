@@ -7,7 +7,7 @@
 //! formula and with each other, never with what a machine ought to do.
 
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -15,6 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cargo;
+use crate::running::Running;
 
 const SECONDS: f64 = 13.0;
 const FROZEN: f64 = 1.4;
@@ -56,33 +57,15 @@ struct Check {
 
 /// A server that ends with its check.
 struct Server {
-    child: Child,
+    process: Running,
     port: u16,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let pid = self.child.id().to_string();
-        for signal in ["-CONT", "-TERM"] {
-            let _ = Command::new("kill").args([signal, &pid]).status();
-        }
-        let begin = Instant::now();
-        while begin.elapsed() < Duration::from_secs(3) {
-            if matches!(self.child.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Check {
     /// Open loop, closed loop, and wrk, on a server that stands still for a while.
     fn frozen(&self, nginx: &Server) -> Result<()> {
         let url = format!("http://127.0.0.1:{}/", nginx.port);
-        let process = nginx.child.id().to_string();
+        let process = nginx.process.pid().to_string();
         let fault = format!("freeze@5s+{}ms", FROZEN * 1000.0);
         let common = [
             "-t", &url, "-d", "13s", "--warmup", "1s", "--watch", &process, "--fault", &fault,
@@ -123,7 +106,8 @@ impl Check {
             .stdout(Stdio::null())
             .spawn()
             .context("redis-server cannot be started")?;
-        let server = Server { child, port };
+        let process = Running(child);
+        let server = Server { process, port };
         listening(&server)?;
         let url = format!("redis://127.0.0.1:{port}");
         let flags = [
@@ -207,7 +191,8 @@ impl Check {
             .stderr(Stdio::null())
             .spawn()
             .context("nginx cannot be started")?;
-        let server = Server { child, port };
+        let process = Running(child);
+        let server = Server { process, port };
         listening(&server)?;
         Ok(server)
     }

@@ -7,9 +7,11 @@ mod ebpf;
 mod load_bench;
 mod load_check;
 mod machine_code;
+mod monitoring_check;
 mod page_check;
 mod pool_checks;
 mod report_bench;
+mod running;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
@@ -70,6 +72,14 @@ enum Task {
     CheckDemo,
     /// Checks the load generator on real servers: a frozen nginx beside wrk, redis (both are needed).
     CheckLoad,
+    /// Checks the rules and dashboards in examples/monitoring on a real Prometheus that scrapes a real
+    /// run (root; needs prometheus and promtool). Skipped aloud if these are missing, unless
+    /// TAILCUT_REQUIRE_MONITORING=1.
+    CheckMonitoring {
+        /// The tailcut to check [default: one that cargo builds, without optimisation].
+        #[arg(long, value_name = "FILE")]
+        program: Option<std::path::PathBuf>,
+    },
     /// Opens sample reports in headless Chromium: charts, zoom, keys, contrast, an hour of data;
     /// skipped aloud without a browser, see `xtask/src/page_check.rs`.
     CheckPage {
@@ -91,7 +101,7 @@ enum Task {
     },
     /// Formats (check only), lints and documents with warnings denied.
     Lint,
-    /// Lint, test, asan, valgrind, check-demo, check-load and check-page, in this order.
+    /// Lint, test, asan, valgrind, check-demo, check-load, check-page and check-monitoring, in this order.
     Ci,
     /// Benchmarks; further arguments go to the benchmark program.
     Bench {
@@ -129,6 +139,7 @@ fn main() -> Result<()> {
         Task::MachineCode => machine_code::check(),
         Task::CheckDemo => demo_check::check(),
         Task::CheckLoad => load_check::check(),
+        Task::CheckMonitoring { program } => monitoring_check::check(program),
         Task::CheckPage { install } => page_check::check(install),
         Task::Ebpf {
             check,
@@ -152,7 +163,8 @@ fn main() -> Result<()> {
             pool_checks::valgrind()?;
             demo_check::check()?;
             load_check::check()?;
-            page_check::check(false)
+            page_check::check(false)?;
+            monitoring_check::check(None)
         }
         Task::Bench {
             what: Benchmark::Pool,

@@ -5,6 +5,7 @@ use super::ClockFacts;
 use super::interval::{Interval, Timeline};
 use super::outcome::{self, RunOutcome};
 use super::placement::Placement;
+use super::pool_watch::{PoolWatch, Watched};
 use super::recorder::{self, LiveSecond, Recorder};
 use super::stage::Stage;
 use super::stalls::Found;
@@ -21,7 +22,6 @@ use crate::scenario::beside::Beside;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
-use tailcut_pool::Path;
 use tailcut_report::recording::{ClockPair, State, Writer};
 
 /// How often the calling thread looks for finished intervals and for the stop flag.
@@ -93,7 +93,7 @@ impl<C: Clock> Run<'_, C> {
     pub(crate) fn conduct(
         self,
         seats: Vec<Seat>,
-        pool: Option<Path>,
+        pool: Option<&dyn Watched>,
         body: Body<'_>,
     ) -> Result<RunOutcome, LoadError> {
         let Run {
@@ -107,7 +107,8 @@ impl<C: Clock> Run<'_, C> {
             ..
         } = self;
         let pair = clock_pair(plan);
-        let mut meta = outcome::meta_before(plan, &placement, &facts, pair, pool);
+        let mut meta =
+            outcome::meta_before(plan, &placement, &facts, pair, pool.map(Watched::path));
         let writer = Writer::create(&plan.out_dir, &meta)?;
 
         let stage = Stage::new(seats.len(), plan.services() as usize);
@@ -165,6 +166,8 @@ impl<C: Clock> Run<'_, C> {
             };
             let recorder = Recorder::new(links, writer, timeline, judge);
             let mut watch = Watch::new(plan, &stage, timeline, placement.workers.clone(), &threads);
+            let mut pool = PoolWatch::new(pool);
+            let beside = (beside, &mut pool);
             let (recorder, halted) =
                 attend(recorder, &mut watch, &handles, stop, on_second, beside);
             let ends: Vec<_> = handles.into_iter().map(ScopedJoinHandle::join).collect();
@@ -174,6 +177,7 @@ impl<C: Clock> Run<'_, C> {
                 recorder,
                 halted,
                 steal: watch.stolen(),
+                pool: pool.sizing(),
                 ends,
             })
         })?;
@@ -259,7 +263,7 @@ fn attend(
     handles: &[Handle<'_>],
     stop: &AtomicBool,
     on_second: &mut dyn FnMut(&LiveSecond),
-    beside: &Beside,
+    (beside, pool): (&Beside, &mut PoolWatch<'_>),
 ) -> (Recorder, bool) {
     loop {
         // Asked before the drain: what a thread handed over before it ended is then drained.
@@ -276,6 +280,9 @@ fn attend(
         }
         let known = watch.timeline.is_decided();
         recorder.beside(&beside.turn(known.then_some(watch.timeline.record)));
+        if known && let Some(sample) = pool.turn(Nanos(monotonic_ns()), &watch.timeline) {
+            recorder.pool(sample);
+        }
         if let Some(second) = watch.second(&mut recorder) {
             on_second(&second);
         }

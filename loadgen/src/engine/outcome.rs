@@ -17,7 +17,9 @@ use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tailcut_pool::Path;
-use tailcut_report::recording::{ClockPair, Load, Meta, RunResult, SCHEMA, Stalls, State};
+use tailcut_report::recording::{
+    ClockPair, Load, Meta, PoolSizing, RunResult, SCHEMA, Stalls, State,
+};
 
 /// A run that has ended, and whose recording is on disk.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub(crate) struct Ended {
     pub(crate) recorder: Recorder,
     pub(crate) halted: bool,
     pub(crate) steal: Nanos,
+    /// Nothing without a pool.
+    pub(crate) pool: Option<PoolSizing>,
     pub(crate) ends: Vec<std::thread::Result<Result<ThreadEnd, LoadError>>>,
 }
 
@@ -116,6 +120,7 @@ pub(crate) fn conclude(
         recorder,
         halted,
         steal,
+        pool,
         ends,
     } = ended;
     if timeline.is_decided() {
@@ -149,6 +154,7 @@ pub(crate) fn conclude(
     meta.result = Some(RunResult {
         checksum,
         settled_windows: settled,
+        pool_sizing: pool,
         ..result
     });
 

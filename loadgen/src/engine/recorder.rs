@@ -10,7 +10,7 @@ use crate::scenario::warmup::WarmUpEnd;
 use hdrhistogram::Histogram;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::atomic::{AtomicU64, Ordering};
-use tailcut_report::recording::{Mark, RESPONSE, RecordingError, SERVICE, Writer};
+use tailcut_report::recording::{Mark, PoolSample, RESPONSE, RecordingError, SERVICE, Writer};
 
 /// How many intervals a worker has: the one it fills, and three for a recorder that is late by
 /// up to three seconds.
@@ -199,6 +199,11 @@ impl Recorder {
     pub(crate) fn beside(&mut self, taken: &Taken) {
         self.write(|writer| writer.marks(&taken.marks));
         self.write(|writer| writer.resources(&taken.resources));
+    }
+
+    /// Appends what the pool holds.
+    pub(crate) fn pool(&mut self, sample: PoolSample) {
+        self.write(|writer| writer.pool(&[sample]));
     }
 
     fn take(&mut self, interval: &Interval) {

@@ -7,6 +7,7 @@ use super::machine::UsageProbe;
 use super::outcome::RunOutcome;
 use super::pacer::{Ended, Pacer};
 use super::placement::pin;
+use super::pool_watch::Watched;
 use super::rehearsal;
 use super::stage::Stage;
 use super::stalls::StallMeter;
@@ -19,7 +20,6 @@ use crate::workload::{Back, Front, Workload};
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use tailcut_pool::Path;
 
 /// Every worker a whole service. The second part makes a lane, by the schedule's begin, the lane's number, and how many
 /// there are.
@@ -28,7 +28,11 @@ pub(crate) struct Inline<'a, C, M>(pub(crate) Run<'a, C>, pub(crate) M);
 impl<C: Clock, L: Lane, M: Fn(Nanos, u32, u32) -> L + Sync> WithWorkload for Inline<'_, C, M> {
     type Output = Result<RunOutcome, LoadError>;
 
-    fn with<W: Workload>(self, make: impl Fn(u32) -> W + Sync, pool: Option<Path>) -> Self::Output {
+    fn with<W: Workload>(
+        self,
+        make: impl Fn(u32) -> W + Sync,
+        pool: Option<&dyn Watched>,
+    ) -> Self::Output {
         let Run {
             plan,
             clock,
@@ -131,7 +135,7 @@ impl<C: Clock, L: Lane, M: Fn(Nanos, u32, u32) -> L + Sync> WithHalves for Hando
         self,
         make_front: impl Fn(u32) -> F + Sync,
         make_back: impl Fn(u32) -> B + Sync,
-        pool: Option<Path>,
+        pool: Option<&dyn Watched>,
     ) -> Self::Output {
         let Run {
             plan,

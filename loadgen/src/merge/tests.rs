@@ -3,7 +3,7 @@
 use super::*;
 use hdrhistogram::Histogram;
 use tailcut_report::recording::{
-    ClockPair, Load, Recording, RunResult, SCHEMA, SERVICE, SlowRequest,
+    ClockPair, Load, PoolSample, Recording, RunResult, SCHEMA, SERVICE, SlowRequest,
 };
 use tempfile::TempDir;
 
@@ -80,6 +80,12 @@ fn record(dir: &Path, meta: &Meta, mine: impl Fn(u64) -> bool) {
             request: second,
         };
         writer.slow(&[slowest]).unwrap();
+        let pool = PoolSample {
+            at_ns: start,
+            gets: second,
+            ..PoolSample::default()
+        };
+        writer.pool(&[pool]).unwrap();
     }
     writer.finish(meta).unwrap();
 }
@@ -217,4 +223,17 @@ fn a_part_that_was_cut_short_makes_the_whole_partial_and_says_which() {
         outcome.meta.state_reason.as_deref(),
         Some("shard 1: interrupted")
     );
+}
+
+#[test]
+fn each_parts_pool_stays_a_pool_of_its_own_on_one_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("merged");
+    merge(&parts(&folder, 2, |_, _| ()), &out).unwrap();
+    let samples = Recording::read(&out).unwrap().pool;
+    let names: Vec<&str> = samples.iter().map(|sample| sample.pool.as_str()).collect();
+    assert_eq!(names[..4], ["shard 0", "shard 1", "shard 0", "shard 1"]);
+    let (first, second) = (&samples[0], &samples[1]);
+    assert_eq!((first.at_ns, first.gets), (second.at_ns, second.gets));
+    assert_eq!(samples.len() as u64, 2 * SECONDS);
 }

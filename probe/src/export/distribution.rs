@@ -18,7 +18,8 @@ pub(crate) const SCHEMA: i32 = 4;
 /// Upper bounds of the classic buckets with their text in OpenMetrics' form.
 pub(crate) type Bounds = &'static [(f64, &'static str)];
 
-/// Seconds, from 1 us to 10 s.
+/// Seconds, from 1 us to 10 s. Two milliseconds are among them because that is the limit of a pause
+/// in a service of low latency: alarms compare with a bound.
 const SECONDS: Bounds = &[
     (1e-6, "1e-06"),
     (2.5e-6, "2.5e-06"),
@@ -30,6 +31,7 @@ const SECONDS: Bounds = &[
     (2.5e-4, "0.00025"),
     (5e-4, "0.0005"),
     (1e-3, "0.001"),
+    (2e-3, "0.002"),
     (2.5e-3, "0.0025"),
     (5e-3, "0.005"),
     (1e-2, "0.01"),

@@ -1,7 +1,9 @@
 //! Which metrics there are, from the totals: one list for every format.
 //!
-//! Names follow Prometheus' habits: base units, `_total` for counters. The command line of the
-//! target is not exported, since command lines hold passwords.
+//! Names follow Prometheus' habits: base units, `_ratio` for shares of 1, `_total` for counters. A
+//! series carries the group that it belongs to, so that a rule can be about memory or about the
+//! scheduler without listing series. The command line of the target is not exported, since command
+//! lines hold passwords.
 
 use super::distribution::Distribution;
 use super::totals::{SeriesTotals, TargetTotals, Totals};
@@ -200,7 +202,11 @@ fn of_series<'a>(
     for target in &totals.targets[earlier..] {
         for (series, totals) in &target.series {
             if let Some(value) = value(totals) {
-                let labels = vec![("process", &*target.name), ("series", &**series)];
+                let labels = vec![
+                    ("process", &*target.name),
+                    ("group", totals.group.name()),
+                    ("series", &**series),
+                ];
                 samples.push(Sample { labels, value });
             }
         }
@@ -282,12 +288,12 @@ fn gauges<'a>(target: &'a TargetTotals, process: &'a str) -> Vec<Family<'a>> {
             now.rss_bytes as f64,
         ),
         gauge(
-            "tailcut_probe_cpu_share",
+            "tailcut_probe_cpu_ratio",
             "What tracing cost the target in the last interval, as a share of its CPU time, 0 to 1.",
             now.cost.share,
         ),
         gauge(
-            "tailcut_probe_cpu_budget",
+            "tailcut_probe_cpu_budget_ratio",
             "The share that tracing may cost, 0 to 1.",
             now.cost.budget,
         ),

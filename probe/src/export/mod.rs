@@ -7,11 +7,11 @@
 //!
 //! | metric | |
 //! |---|---|
-//! | `tailcut_series_seconds{process,series}` | histogram of lengths; also `_size_bytes`, `_things` |
+//! | `tailcut_series_seconds{process,group,series}` | histogram of lengths; also `_size_bytes`, `_things` |
 //! | `tailcut_series_events_total`, `_bytes_total` | estimated for all the time |
 //! | `tailcut_series_sampled_ratio` | the share that was seen |
 //! | `tailcut_target_up` | 0 while there is no target |
-//! | `tailcut_probe_cpu_share`, `_budget` | what tracing costs, and may |
+//! | `tailcut_probe_cpu_ratio`, `_budget_ratio` | what tracing costs, and may |
 //! | `tailcut_lost_total{what}` | what was lost |
 //!
 //! Without a scrape it costs what the session costs; a scrape of 20 series takes less than

@@ -101,7 +101,7 @@ fn value_of(text: &str, sample: &str) -> f64 {
 fn a_scrape_over_tcp_has_histograms_counters_and_the_cost() {
     while_serving(|address| {
         let text = scrape_until(address, "page_fault");
-        let labels = r#"{process="redis-server",series="page_fault""#;
+        let labels = r#"{process="redis-server",group="faults",series="page_fault""#;
         let count = value_of(&text, &format!("tailcut_series_seconds_count{labels}"));
         assert!(count >= 5_200.0, "{count}");
         let all = value_of(
@@ -110,7 +110,10 @@ fn a_scrape_over_tcp_has_histograms_counters_and_the_cost() {
         );
         assert_eq!(all, count);
         assert_eq!(value_of(&text, "tailcut_target_up"), 1.0);
-        assert!(value_of(&text, "tailcut_probe_cpu_share{") > 0.0);
+        // What was never lost is there, or its first loss would be no rise.
+        let lost = "tailcut_lost_total{process=\"redis-server\",what=\"threads\"}";
+        assert_eq!(value_of(&text, lost), 0.0);
+        assert!(value_of(&text, "tailcut_probe_cpu_ratio{") > 0.0);
         assert!(text.contains("tailcut_target_info{process=\"redis-server\",pid=\"4242\""));
         // Command lines hold passwords.
         assert!(!text.contains("127.0.0.1:6379"));
@@ -233,7 +236,7 @@ fn after_the_targets_end_the_next_that_matches_is_observed_and_counters_go_on() 
             scrape_until(address, "tailcut_target_attached_total 1");
             let up = scrape_until(address, "tailcut_target_up 0");
             let count =
-                "tailcut_series_seconds_count{process=\"redis-server\",series=\"page_fault\"}";
+                r#"tailcut_series_seconds_count{process="redis-server",group="faults",series="page_fault"}"#;
             let before = value_of(&up, count);
             // Without a target its state is not told, its sums are.
             assert!(!up.contains("tailcut_target_threads"), "{up}");

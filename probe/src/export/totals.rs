@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::distribution::Distribution;
-use crate::catalogue::Unit;
+use crate::catalogue::{Group, Unit};
 use crate::live::{TargetDescription, clean};
-use crate::tick::{Cost, SeriesTick, Tick};
+use crate::tick::{Cost, LOSSES, SeriesTick, Tick};
 
 /// Names of targets remembered.
 const NAMES: usize = 16;
@@ -34,6 +34,7 @@ pub(crate) struct Totals {
 pub(crate) struct TargetTotals {
     pub(crate) name: String,
     pub(crate) series: BTreeMap<String, SeriesTotals>,
+    /// What was never lost is there with 0, so that a rule sees the first loss as a rise.
     pub(crate) lost: BTreeMap<&'static str, u64>,
     pub(crate) windows: u64,
     pub(crate) cpu_ns: u64,
@@ -58,6 +59,7 @@ pub(crate) struct Now {
 /// One series.
 #[derive(Debug)]
 pub(crate) struct SeriesTotals {
+    pub(crate) group: Group,
     pub(crate) unit: Unit,
     pub(crate) distribution: Distribution,
     /// Events and bytes, estimated for all the time.
@@ -130,6 +132,7 @@ impl Totals {
             Some(place) => self.targets.remove(place),
             None => TargetTotals {
                 name,
+                lost: LOSSES.map(|what| (what, 0)).into(),
                 ..TargetTotals::default()
             },
         };
@@ -147,10 +150,11 @@ impl Totals {
 impl TargetTotals {
     fn series_of(&mut self, tick: &SeriesTick) -> &mut SeriesTotals {
         // The catalogue bounds their number; the allocator's part of a name is the target's.
-        let unit = tick.series.unit;
+        let (group, unit) = (tick.series.group, tick.series.unit);
         self.series
             .entry(label(&tick.name))
             .or_insert_with(|| SeriesTotals {
+                group,
                 unit,
                 distribution: Distribution::new(unit),
                 events: 0.0,

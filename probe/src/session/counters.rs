@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 use tailcut_probe_ebpf::histogram::{self, BUCKETS, middle_of};
+use tailcut_probe_ebpf::series::Fixed;
 
 use crate::programs::{Programs, ProgramsError};
 
@@ -68,6 +69,9 @@ impl Counters {
             if value < floor_ns {
                 difference.under_floor += added;
             }
+            if series == Fixed::TlbFlush as u32 && bucket == BUCKETS - 1 {
+                difference.total = without_full_flushes(difference.total, added);
+            }
         }
         *before = now;
         Ok(difference)
@@ -77,6 +81,12 @@ impl Counters {
 /// A histogram of the range and precision of all series.
 pub(crate) fn empty() -> Histogram<u64> {
     Histogram::new_with_bounds(1, HIGHEST, DIGITS).expect("constant bounds that the library takes")
+}
+
+/// The pages of the flushes that had a number of them. Of a flush of everything the kernel says all ones,
+/// which is counted in the last bucket, and as -1 in the sum.
+fn without_full_flushes(total: u64, full: u64) -> u64 {
+    total.wrapping_add(full)
 }
 
 impl Default for Sum {
@@ -104,4 +114,19 @@ fn sum(programs: &Programs, series: u32) -> Result<Sum, ProgramsError> {
         sum.bytes = sum.bytes.wrapping_add(*bytes);
     }
     Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_of_all_pages_adds_none_to_their_sum() {
+        let mut sum = 0_u64;
+        for pages in [1, u64::MAX, 33, u64::MAX] {
+            sum = sum.wrapping_add(pages);
+        }
+        assert_eq!(histogram::bucket_of(u64::MAX), BUCKETS - 1);
+        assert_eq!(without_full_flushes(sum, 2), 34);
+    }
 }

@@ -45,7 +45,7 @@ use crate::record::About;
 use crate::stacks::{StacksError, WeightKind};
 use crate::system_calls;
 use crate::target_choice::ProcessTable;
-use crate::tick::{CallSite, Cost, SeriesTick, SlowEvent, Tick, Window};
+use crate::tick::{CallSite, Cost, LOSSES, SeriesTick, SlowEvent, Tick, Window};
 use crate::user_probes::{UserProbesError, UserPrograms};
 use tailcut_report::recording::{FloorEntry, StackTable, Target};
 
@@ -253,6 +253,8 @@ impl Session {
             target: self.target.clone(),
             left_out: self.left_out.clone(),
             floor: self.floor_entries(),
+            // Without them the rest of a recording is still true.
+            sizes: self.sizes().unwrap_or_default(),
             ..About::default()
         }
     }
@@ -769,17 +771,18 @@ fn printable(name: &[u8]) -> String {
 }
 
 fn lost(now: &[u64], before: &[u64]) -> Vec<(&'static str, u64)> {
-    const NAMES: [(&str, Lost); 7] = [
-        ("events beyond the rate that is sent", Lost::EventsOverRate),
-        ("events that found the buffer full", Lost::EventsRingFull),
-        ("stacks", Lost::Stacks),
-        ("threads", Lost::Threads),
-        ("call sites", Lost::Callers),
-        ("sampled objects", Lost::Objects),
-        ("returns without a beginning", Lost::Returns),
+    const KINDS: [Lost; LOSSES.len()] = [
+        Lost::EventsOverRate,
+        Lost::EventsRingFull,
+        Lost::Stacks,
+        Lost::Threads,
+        Lost::Callers,
+        Lost::Objects,
+        Lost::Returns,
     ];
-    NAMES
+    LOSSES
         .into_iter()
+        .zip(KINDS)
         .map(|(name, kind)| {
             let kind = kind as usize;
             (name, now[kind].saturating_sub(before[kind]))

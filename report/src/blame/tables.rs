@@ -21,6 +21,15 @@ pub(crate) fn blamed(report: &Report) -> impl Iterator<Item = (&Variant, &BlameS
         .filter_map(|variant| Some((variant, variant.summary.blame.as_ref()?)))
 }
 
+/// A share, of which too little to matter is not given digits.
+pub(crate) fn portion(share: f64) -> String {
+    if share > 0.0 && share < 0.001 {
+        "under 0.1%".to_owned()
+    } else {
+        format::share(share)
+    }
+}
+
 /// One sentence of a variant.
 pub(crate) fn sentence(variant: &Variant, blame: &BlameSummary) -> String {
     let label = variant.label();
@@ -36,18 +45,18 @@ pub(crate) fn sentence(variant: &Variant, blame: &BlameSummary) -> String {
     );
     let unexplained = format!(
         "{} stays unexplained",
-        format::share(blame.share(blame.unexplained_ns))
+        portion(blame.share(blame.unexplained_ns))
     );
     let kinds: Vec<String> = blame
         .kinds
         .iter()
         .take(3)
-        .map(|kind| format!("{} {}", kind.kind, format::share(blame.share(kind.time_ns))))
+        .map(|kind| format!("{} {}", kind.kind, portion(blame.share(kind.time_ns))))
         .collect();
     let own = match blame.mode {
         BlameMode::OwnThread => format!(
             "{} is their own service, ",
-            format::share(blame.share(blame.own_service_ns))
+            portion(blame.share(blame.own_service_ns))
         ),
         BlameMode::Coincides => String::new(),
     };
@@ -64,7 +73,7 @@ pub(crate) fn sentence(variant: &Variant, blame: &BlameSummary) -> String {
     };
     format!(
         "{label}: {} {of} {verb} ({}), {own}{unexplained}.",
-        format::share(blame.share(blame.by_pauses_ns)),
+        portion(blame.share(blame.by_pauses_ns)),
         kinds.join(", ")
     )
 }
@@ -91,7 +100,7 @@ pub(crate) fn shares(report: &Report) -> Option<Table> {
         0 => "none".to_owned(),
         time_ns => format!(
             "{} ({})",
-            format::share(blame.share(time_ns)),
+            portion(blame.share(time_ns)),
             format::nanos(time_ns)
         ),
     };
@@ -141,7 +150,7 @@ pub(crate) fn row_cells(blame: &BlameSummary, row: &BlameRow) -> Vec<String> {
         row.run.to_string(),
         row.thread.to_string(),
         format::nanos(row.time_ns),
-        format::share(blame.share(row.time_ns)),
+        portion(blame.share(row.time_ns)),
         match row.backlog_ns {
             0 => "none".to_owned(),
             backlog => format::nanos(backlog),

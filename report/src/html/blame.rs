@@ -6,11 +6,12 @@
 use super::pause_data::{colour, kinds};
 use super::pauses::{Group, Row};
 use super::slot;
-use crate::blame::tables::{ROW_HEADER, blamed, row_cells, sentence, shares, shown};
+use crate::blame::tables::{ROW_HEADER, blamed, portion, row_cells, sentence, shares, shown};
 use crate::blame::{BlameMode, BlameSummary, KindBlame, Spike, SpikePause};
 use crate::format;
 use crate::report::Report;
 use crate::table::Table;
+use crate::variant::Variant;
 
 /// Threads whose bars are shown of a variant.
 const THREADS: usize = 8;
@@ -94,7 +95,7 @@ pub(super) struct Event {
 /// `None` where no traced run kept slow requests.
 pub(super) fn section(report: &Report) -> Option<Section> {
     let all: Vec<_> = blamed(report).collect();
-    let any = all.first()?;
+    all.first()?;
     let coincides = |mode| all.iter().any(|(_, blame)| blame.mode == mode);
     let palette = Palette {
         kinds: kinds(report),
@@ -180,7 +181,7 @@ pub(super) fn section(report: &Report) -> Option<Section> {
             .iter()
             .map(|(variant, blame)| sentence(variant, blame))
             .collect(),
-        keys: palette.keys(&all, any.1),
+        keys: palette.keys(&all),
         bars,
         thread_bars,
         shares: shares(report),
@@ -220,11 +221,7 @@ impl Palette<'_> {
         colour(place.unwrap_or(self.kinds.len()))
     }
 
-    fn keys(
-        &self,
-        all: &[(&crate::variant::Variant, &BlameSummary)],
-        _: &BlameSummary,
-    ) -> Vec<Key> {
+    fn keys(&self, all: &[(&Variant, &BlameSummary)]) -> Vec<Key> {
         let mut keys: Vec<Key> = Vec::new();
         for kind in all.iter().flat_map(|(_, blame)| &blame.kinds) {
             if !keys.iter().any(|key| key.label == kind.kind) {
@@ -263,7 +260,7 @@ impl Palette<'_> {
             slot: slot.to_owned(),
             text: parts
                 .iter()
-                .map(|(_, name, time)| format!("{name} {}", format::share(share(*time))))
+                .map(|(_, name, time)| format!("{name} {}", portion(share(*time))))
                 .collect::<Vec<_>>()
                 .join(", "),
             parts: parts
@@ -283,7 +280,7 @@ impl Palette<'_> {
             .iter()
             .map(|pause| pause.start_s)
             .fold(spike.due_s, f64::min);
-        let mut end = spike
+        let end = spike
             .pauses
             .iter()
             .map(pause_end)
@@ -292,7 +289,7 @@ impl Palette<'_> {
             // Further on than the story itself is long it would make all else a hair.
             drained - spike.end_s < 3.0 * (spike.end_s - begin)
         });
-        end = drained.map_or(end, |drained| drained.max(end));
+        let end = drained.map_or(end, |drained| drained.max(end));
         let scale = WIDTH / (end - begin).max(1e-9);
         let x = |second: f64| (second - begin) * scale;
         let block = |slot: String, from: f64, to: f64| Block {
@@ -316,18 +313,22 @@ impl Palette<'_> {
                 .collect(),
             waiting: block("waiting".to_owned(), spike.due_s, spike.start_s),
             service: block("own".to_owned(), spike.start_s, spike.end_s),
-            backlog: match (spike.backlog, drained) {
-                (Some(_), drained) => {
-                    let last = drained.unwrap_or(end);
+            backlog: match spike.backlog {
+                Some(_) => {
                     // Highest when the request was taken up: all that came meanwhile stands there.
+                    let last = spike.drained_s.unwrap_or(f64::INFINITY);
+                    let left = (last - end) / (last - spike.start_s).max(1e-9);
+                    let left = if left.is_finite() { left.max(0.0) } else { 1.0 };
                     format!(
-                        "{:.1},20 {:.1},2 {:.1},20",
+                        "{:.1},20 {:.1},2 {:.1},{:.1} {:.1},20",
                         x(spike.due_s),
                         x(spike.start_s),
-                        x(last).max(x(spike.start_s) + 1.5)
+                        x(end.min(last)),
+                        20.0 - 18.0 * left,
+                        x(end.min(last)),
                     )
                 }
-                (None, _) => String::new(),
+                None => String::new(),
             },
             begin: offset(begin - spike.due_s),
             end: offset(end - spike.due_s),
@@ -378,7 +379,7 @@ fn events(spike: &Spike, blame: &BlameSummary) -> Vec<Event> {
             String::new(),
         );
     }
-    let share = |part: u64| format::share(part as f64 / spike.response_ns.max(1) as f64);
+    let share = |part: u64| portion(part as f64 / spike.response_ns.max(1) as f64);
     let more = match spike.more_pauses {
         0 => String::new(),
         1 => " (one more, short, is not told)".to_owned(),
@@ -421,7 +422,7 @@ fn offset(seconds: f64) -> String {
 }
 
 /// What blame cannot speak of.
-fn limits(all: &[(&crate::variant::Variant, &BlameSummary)]) -> Vec<String> {
+fn limits(all: &[(&Variant, &BlameSummary)]) -> Vec<String> {
     let mut limits = vec![
         "Judged are the slowest requests of each second and thread that the recordings kept, each with its own length; the others are not in these shares.".to_owned(),
     ];

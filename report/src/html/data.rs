@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::load::{self, LoadData};
 use super::pause_data::{self, PauseData};
+use super::pool::{self, PoolData};
 use super::slo::{self, SloData};
 use super::slot;
 use crate::digest::Second;
@@ -32,6 +33,8 @@ struct Data<'a> {
     pauses: Option<PauseData>,
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<LoadData>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<PoolData>,
 }
 
 #[derive(Serialize)]
@@ -110,6 +113,7 @@ pub(super) fn json(report: &Report) -> String {
         slo: slo::data(report, &loaded),
         pauses: pause_data::data(report, &loaded),
         load: load::data(report, &loaded),
+        pool: pool::data(report, &loaded),
     };
     let json = serde_json::to_string(&data)
         .expect("strings, numbers and lists of them are always valid JSON");

@@ -5,6 +5,7 @@
 //! that the page serves readers without sight, without JavaScript or on paper. The charts' data
 //! are in [`data`]. A section has a file of its own, and the page a field for each.
 
+mod allocator;
 mod blame;
 mod data;
 mod head;
@@ -12,6 +13,7 @@ mod latency;
 mod load;
 mod pause_data;
 mod pauses;
+mod pool;
 #[cfg(test)]
 mod size_tests;
 mod slo;
@@ -50,6 +52,7 @@ const JS: &str = concat!(
     include_str!("../../assets/slo.js"),
     include_str!("../../assets/heat.js"),
     include_str!("../../assets/load.js"),
+    include_str!("../../assets/pool.js"),
     include_str!("../../assets/keyboard.js"),
     include_str!("../../assets/page.js"),
     "})();\n"
@@ -57,6 +60,7 @@ const JS: &str = concat!(
 const CSS: &str = concat!(
     include_str!("../../assets/report.css"),
     include_str!("../../assets/blame.css"),
+    include_str!("../../assets/allocator.css"),
 );
 
 #[derive(Template)]
@@ -83,6 +87,8 @@ struct Page<'a> {
     slow_dropped: String,
     pauses: Option<pauses::Section>,
     load: load::Section,
+    allocator: Option<allocator::Section>,
+    pool: Option<pool::Section>,
     conditions: Vec<Condition>,
     stalls: Option<Table>,
     commands: Vec<String>,
@@ -132,6 +138,8 @@ pub(crate) fn page(report: &Report) -> String {
         slow_dropped: tables::slow_dropped(report),
         pauses: pauses::section(report),
         load: load::section(report),
+        allocator: allocator::section(report),
+        pool: pool::section(report),
         stalls: Table::of_stalls(variants),
         commands: commands(report),
         tool: match value("Made by") {

@@ -21,6 +21,7 @@ fn hour(variant: &str, sequence: u32) -> RunDigest {
         slow: Vec::new(),
         marks: Vec::new(),
         resources: Vec::new(),
+        pool: Vec::new(),
         not_read: 0,
         torn: false,
         pauses: None,

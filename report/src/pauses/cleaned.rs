@@ -3,6 +3,9 @@
 use crate::recording::ProbeMeta;
 use crate::text;
 
+/// Places in the code that are kept at most: more than a probe lists.
+const MOST_CALL_SITES: usize = 200;
+
 /// The metadata fit to be shown: texts clean, shares within their bounds. Exhaustive, so that a
 /// new field is not forgotten here.
 pub(super) fn cleaned(meta: &ProbeMeta) -> ProbeMeta {
@@ -26,6 +29,7 @@ pub(super) fn cleaned(meta: &ProbeMeta) -> ProbeMeta {
         dropped,
         notes,
         left_out,
+        call_sites,
     } = meta;
     let mut clean = ProbeMeta {
         schema: *schema,
@@ -45,6 +49,7 @@ pub(super) fn cleaned(meta: &ProbeMeta) -> ProbeMeta {
         dropped: dropped.clone(),
         notes: sentences(notes),
         left_out: sentences(left_out),
+        call_sites: call_sites.iter().take(MOST_CALL_SITES).cloned().collect(),
     };
     let target = &mut clean.target;
     target.name = text::name(&target.name);
@@ -56,6 +61,8 @@ pub(super) fn cleaned(meta: &ProbeMeta) -> ProbeMeta {
         series.what = text::name(&series.what);
         series.hooks = names(&series.hooks);
         series.detail = series.detail.as_deref().map(text::name);
+        // Classes of powers of two: there are no more.
+        series.sizes.truncate(64);
         // Whatever else stands there cannot be a share; what was seen is then all that is known.
         if !(series.sampling > 0.0 && series.sampling <= 1.0) {
             series.sampling = 1.0;
@@ -67,6 +74,10 @@ pub(super) fn cleaned(meta: &ProbeMeta) -> ProbeMeta {
     }
     for entry in &mut clean.floor {
         entry.site = text::name(&entry.site);
+    }
+    for site in &mut clean.call_sites {
+        site.series = text::name(&site.series);
+        site.place = text::name(&site.place);
     }
     for dropped in &mut clean.dropped {
         dropped.what = text::name(&dropped.what);

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use hdrhistogram::Histogram;
 
 use super::cleaned::cleaned;
+use crate::allocator::{Role, StackWeigher, WeighedStacks};
 use crate::blame::{BlameBuilder, BlameInput, Known, RunBlame};
 use crate::digest::Second;
 use crate::recording::{self, Interval, Pause, ProbeMeta, SeriesMeta, StackTable, Unit};
@@ -42,6 +43,8 @@ pub(crate) struct PauseDigest {
     pub(crate) blame: Option<RunBlame>,
     /// Intervals and pauses that were recorded and are in none of the figures.
     pub(crate) ignored: u64,
+    /// The stacks of what is the allocator's.
+    pub(crate) stacks: WeighedStacks,
 }
 
 /// One series of a run.
@@ -120,6 +123,7 @@ pub(crate) struct PauseDigestBuilder<'a> {
     marks: BTreeMap<(usize, usize), Pause>,
     in_seconds: u64,
     blame: BlameBuilder<'a>,
+    stacks: StackWeigher,
     /// The seconds of the load, if there was one, in the order of time.
     measured: &'a [Second],
 }
@@ -139,6 +143,7 @@ impl<'a> PauseDigestBuilder<'a> {
                 unmarked: 0,
                 blame: None,
                 ignored: 0,
+                stacks: WeighedStacks::default(),
             },
             places: HashMap::new(),
             pending: Vec::new(),
@@ -146,6 +151,7 @@ impl<'a> PauseDigestBuilder<'a> {
             marks: BTreeMap::new(),
             in_seconds: 0,
             blame: BlameBuilder::new(load),
+            stacks: StackWeigher::default(),
             measured: load.seconds,
         };
         for series in series {
@@ -182,7 +188,13 @@ impl<'a> PauseDigestBuilder<'a> {
             self.digest.ignored += 1;
             return;
         };
-        if !self.digest.series[place].meta.pause {
+        let meta = &self.digest.series[place].meta;
+        if Role::of(&meta.name).is_some() {
+            let detail = meta.detail.as_deref().unwrap_or_default();
+            let has_bytes = detail.starts_with("bytes");
+            self.stacks.pause(&pause, place, has_bytes);
+        }
+        if !meta.pause {
             return;
         }
         let kind = &self.digest.series[place].meta.name;
@@ -211,7 +223,9 @@ impl<'a> PauseDigestBuilder<'a> {
     /// Whether [`PauseDigestBuilder::finish`] has a use for the stacks.
     pub(crate) fn points_to_stacks(&self) -> bool {
         let mut shown = self.longest.iter().flatten().chain(self.marks.values());
-        shown.any(|pause| pause.stack.is_some()) || self.blame.points_to_stacks()
+        shown.any(|pause| pause.stack.is_some())
+            || self.blame.points_to_stacks()
+            || self.stacks.points_to_stacks()
     }
 
     /// What came of it.
@@ -220,6 +234,7 @@ impl<'a> PauseDigestBuilder<'a> {
             series.close(pending);
         }
         let table = stacks;
+        self.digest.stacks = self.stacks.finish(stacks);
         let stacks: HashMap<u32, Vec<String>> = stacks
             .stacks
             .iter()

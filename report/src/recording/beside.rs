@@ -1,4 +1,4 @@
-//! Reads `slow.jsonl`, `marks.jsonl` and `resources.jsonl`, line by line.
+//! Reads `slow.jsonl`, `marks.jsonl`, `resources.jsonl` and `pool.jsonl`, line by line.
 //!
 //! Constant memory whatever the file's length: a line has a limit, and [`Recording`](super::Recording)
 //! holds a bounded number of them. What one writer leaves out another may add, so each file may be
@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::lines::{Lines, is_torn};
 use super::{
-    MARK_FILE, Mark, RESOURCE_FILE, RecordingError, ResourceSample, SLOW_FILE, SlowRequest,
+    MARK_FILE, Mark, POOL_FILE, PoolSample, RESOURCE_FILE, RecordingError, ResourceSample,
+    SLOW_FILE, SlowRequest,
 };
 
 /// The longest line of any of these, in bytes.
@@ -31,6 +32,9 @@ pub type Marks = Listed<Mark>;
 /// Iterator over the samples of a [`Reader`](super::Reader), in the order of the list.
 pub type Resources = Listed<ResourceSample>;
 
+/// Iterator over the samples of pools of a [`Reader`](super::Reader), in the order of the list.
+pub type PoolSamples = Listed<PoolSample>;
+
 pub(super) fn marks(dir: &Path) -> Marks {
     Listed::of(dir.join(MARK_FILE), "mark")
 }
@@ -43,9 +47,15 @@ pub(super) fn resources(dir: &Path) -> Resources {
     Listed::of(dir.join(RESOURCE_FILE), "sample of resources")
 }
 
+pub(super) fn pool(dir: &Path) -> PoolSamples {
+    Listed::of(dir.join(POOL_FILE), "sample of a pool")
+}
+
 /// Whether the list of marks or of samples ends in a line that was cut off.
 pub(super) fn torn(dir: &Path) -> Result<bool, RecordingError> {
-    Ok(is_torn(&dir.join(MARK_FILE))? || is_torn(&dir.join(RESOURCE_FILE))?)
+    let files = [MARK_FILE, RESOURCE_FILE, POOL_FILE];
+    let mut torn = files.iter().map(|file| is_torn(&dir.join(file)));
+    torn.try_fold(false, |any, torn| Ok(any || torn?))
 }
 
 /// At most `most` of a list, and how many more there are.

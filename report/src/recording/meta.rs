@@ -205,6 +205,30 @@ pub struct RunResult {
     pub generator: Option<Generator>,
     /// Each objective and whether it held; empty when there was none.
     pub objectives: Vec<ObjectiveResult>,
+    /// How large the pool should be by what it did in this run; absent without a pool.
+    pub pool_sizing: Option<PoolSizing>,
+}
+
+/// A recommended capacity, and what it was reckoned from.
+///
+/// Little's law: on average rate x time held objects are in use. Half as much again, rounded up to a power of two,
+/// is the capacity; from 75% of it on, new work should be turned away.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct PoolSizing {
+    /// Objects taken per second.
+    pub rate: f64,
+    /// How long one was held on average, in nanoseconds.
+    pub held_ns: u64,
+    /// Their product: the mean number in use.
+    pub in_use: f64,
+    /// The recommended capacity.
+    pub capacity: u64,
+    /// With so many in use, new work should be turned away.
+    pub back_pressure_at: u64,
+    /// By the same rule from the most that were seen in use at once, instead of from the mean: where objects come
+    /// back in bulk, or after a pause, the peak lies far above it. 0 where that is too many for any pool.
+    pub capacity_for_peak: u64,
 }
 
 impl RunResult {

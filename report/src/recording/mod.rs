@@ -7,12 +7,13 @@
 //! | `slow.jsonl` | some of the slowest requests, one JSON object a line | appended |
 //! | `marks.jsonl` | what happened beside the requests (faults on purpose), one JSON object a line; absent when nothing did | appended |
 //! | `resources.jsonl` | the target's use of resources, sampled; absent when nobody's was | appended |
+//! | `pool.jsonl` | what a pool holds and has done, once a second; absent without a pool | appended |
 //! | `probe.json` | what was traced, at what cost, and what is missing | replaced as a whole |
 //! | `pauses.hlog` | as `latency.hlog`, with the probe's series | appended |
 //! | `pauses.jsonl` | single pauses over a threshold, one JSON object a line | appended |
 //! | `stacks.json` | the call stacks that these point to | replaced as a whole |
 //!
-//! The first five are a load generator's ([`Writer`]), the others a probe's ([`PauseWriter`]).
+//! The first six are a load generator's ([`Writer`]), the others a probe's ([`PauseWriter`]).
 //! Both may write into one folder at the same time, in any order, without knowing of each other; a
 //! probe alone writes `meta.json` as well.
 //!
@@ -43,6 +44,7 @@ mod pause;
 mod pause_reader;
 mod pause_writer;
 mod payload;
+mod pool_sample;
 mod probe_meta;
 mod reader;
 mod slow;
@@ -50,21 +52,22 @@ mod stack_table;
 mod whole_file;
 mod writer;
 
-pub use beside::{Listed, Marks, Resources};
+pub use beside::{Listed, Marks, PoolSamples, Resources};
 pub use error::RecordingError;
 pub use hlog::{Interval, merged};
 pub(crate) use hlog::{add, empty};
 pub use intervals::Intervals;
 pub use mark::{Mark, ResourceSample};
 pub use meta::{
-    Allocations, ClockPair, Generator, Host, Load, Meta, ObjectiveResult, RunResult, SCHEMA,
-    Stalls, State,
+    Allocations, ClockPair, Generator, Host, Load, Meta, ObjectiveResult, PoolSizing, RunResult,
+    SCHEMA, Stalls, State,
 };
 pub use pause::Pause;
 pub use pause_reader::{PauseList, PauseReader, Pauses};
 pub use pause_writer::PauseWriter;
+pub use pool_sample::PoolSample;
 pub use probe_meta::{
-    Dropped, FloorEntry, ProbeCost, ProbeMeta, SeriesMeta, Target, TraceWindow, Unit,
+    CallSite, Dropped, FloorEntry, ProbeCost, ProbeMeta, SeriesMeta, Target, TraceWindow, Unit,
 };
 pub use reader::{Reader, Recording};
 pub use slow::SlowRequest;
@@ -100,6 +103,8 @@ pub(crate) const SLOW_FILE: &str = "slow.jsonl";
 pub(crate) const MARK_FILE: &str = "marks.jsonl";
 /// Name of the list of resource samples.
 pub(crate) const RESOURCE_FILE: &str = "resources.jsonl";
+/// Name of the list of what a pool holds.
+pub(crate) const POOL_FILE: &str = "pool.jsonl";
 /// Name of the probe's own metadata.
 const PROBE_FILE: &str = "probe.json";
 /// Name of the interval log of the probe's series.

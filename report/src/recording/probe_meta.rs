@@ -47,6 +47,8 @@ pub struct ProbeMeta {
     pub notes: Vec<String>,
     /// Series that were asked for and cannot be had here, and why: one sentence each.
     pub left_out: Vec<String>,
+    /// The busiest places in the code that allocate or free, by calls: a few dozen.
+    pub call_sites: Vec<CallSite>,
 }
 
 impl ProbeMeta {
@@ -123,6 +125,28 @@ pub struct SeriesMeta {
     pub floor_ns: u64,
     /// What [`Pause::detail`](super::Pause::detail) means in it: `bytes unmapped`.
     pub detail: Option<String>,
+    /// Calls by what they asked for: the n-th number is of those of at least 2^n bytes and less than twice that.
+    /// Empty where sizes are not known.
+    pub sizes: Vec<u64>,
+}
+
+/// A place in the target's code that allocates or frees.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CallSite {
+    /// The series: `malloc@jemalloc`, `free`, `lifetime`.
+    pub series: String,
+    /// The function, with its module as far as that is known: whatever the program's files say.
+    pub place: String,
+    /// Calls that were seen.
+    pub calls: u64,
+    /// Bytes that these asked for.
+    pub bytes: u64,
+    /// Time in them, in nanoseconds.
+    pub total_ns: u64,
+    /// How long sampled objects from here lived on average, in nanoseconds; absent if none ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_lifetime_ns: Option<u64>,
 }
 
 impl Default for SeriesMeta {
@@ -141,6 +165,7 @@ impl Default for SeriesMeta {
             under_floor: 0,
             floor_ns: 0,
             detail: None,
+            sizes: Vec::new(),
         }
     }
 }

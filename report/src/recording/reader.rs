@@ -9,8 +9,8 @@ use super::lines::is_torn;
 use super::whole_file::read;
 use super::{
     Interval, Intervals, LATENCY_FILE, META_FILE, META_LIMIT, Mark, Marks, Meta, PauseReader,
-    Pauses, RecordingError, ResourceSample, Resources, SCHEMA, SLOW_FILE, SlowRequest, State,
-    beside, merged,
+    Pauses, PoolSample, PoolSamples, RecordingError, ResourceSample, Resources, SCHEMA, SLOW_FILE,
+    SlowRequest, State, beside, merged,
 };
 
 /// A recording in memory, every interval of it. For long ones see [`Reader`].
@@ -28,6 +28,8 @@ pub struct Recording {
     pub marks: Vec<Mark>,
     /// The target's use of resources: at most [`Recording::MOST_RESOURCES`].
     pub resources: Vec<ResourceSample>,
+    /// What pools held and did: at most [`Recording::MOST_POOL_SAMPLES`].
+    pub pool: Vec<PoolSample>,
     /// Marks, samples and slow requests beyond those that are held.
     pub not_read: u64,
     /// A last line of the load generator's files was cut off and has been dropped.
@@ -41,6 +43,8 @@ impl Recording {
     pub const MOST_MARKS: usize = 10_000;
     /// Samples that are held at most: five hours of ten a second, 16 MB.
     pub const MOST_RESOURCES: usize = 200_000;
+    /// Samples of pools that are held at most: a day of one pool, 20 MB.
+    pub const MOST_POOL_SAMPLES: usize = 100_000;
 
     /// Reads a folder.
     ///
@@ -54,6 +58,7 @@ impl Recording {
         let (marks, marks_not_read) = beside::at_most(reader.marks(), Recording::MOST_MARKS)?;
         let (resources, resources_not_read) =
             beside::at_most(reader.resources(), Recording::MOST_RESOURCES)?;
+        let (pool, pool_not_read) = beside::at_most(reader.pool(), Recording::MOST_POOL_SAMPLES)?;
         let Reader {
             dir,
             meta,
@@ -69,7 +74,8 @@ impl Recording {
             slow,
             marks,
             resources,
-            not_read: marks_not_read + resources_not_read + slow_not_read,
+            pool,
+            not_read: marks_not_read + resources_not_read + pool_not_read + slow_not_read,
             torn,
             pauses,
         })
@@ -192,6 +198,11 @@ impl Reader {
     /// The target's use of resources, read as it is asked for; none where nobody's was sampled.
     pub fn resources(&self) -> Resources {
         beside::resources(&self.dir)
+    }
+
+    /// What pools held and did, read as it is asked for; none without a pool.
+    pub fn pool(&self) -> PoolSamples {
+        beside::pool(&self.dir)
     }
 
     /// Whether a last line was cut off and has been dropped.

@@ -11,8 +11,8 @@ use super::appender::Appender;
 use super::whole_file::{Layout, TEMPORARY, replace_json};
 use super::{
     ClockPair, LATENCY_FILE, MARK_FILE, META_FILE, META_LIMIT, Mark, Meta, PAUSE_LIST_FILE,
-    PAUSE_LOG_FILE, PROBE_FILE, RESOURCE_FILE, RecordingError, ResourceSample, SLOW_FILE,
-    STACK_FILE, SlowRequest, hlog,
+    PAUSE_LOG_FILE, POOL_FILE, PROBE_FILE, PoolSample, RESOURCE_FILE, RecordingError,
+    ResourceSample, SLOW_FILE, STACK_FILE, SlowRequest, hlog,
 };
 
 /// What a probe may have put into the folder first.
@@ -30,6 +30,7 @@ pub struct Writer {
     slow: Appender,
     marks: Option<Appender>,
     resources: Option<Appender>,
+    pool: Option<Appender>,
     encoder: hlog::Encoder,
     lines: Vec<u8>,
 }
@@ -62,6 +63,7 @@ impl Writer {
             slow,
             marks: None,
             resources: None,
+            pool: None,
             encoder: hlog::Encoder::default(),
             lines: Vec::new(),
         })
@@ -132,6 +134,15 @@ impl Writer {
         file.map_or(Ok(()), |file| append_lines(file, &mut self.lines, samples))
     }
 
+    /// Appends samples of pools; they are in the file when this returns. None is a no-op.
+    ///
+    /// # Errors
+    /// As [`Writer::marks`].
+    pub fn pool(&mut self, samples: &[PoolSample]) -> Result<(), RecordingError> {
+        let file = opened(&mut self.pool, &self.dir, POOL_FILE, samples.is_empty())?;
+        file.map_or(Ok(()), |file| append_lines(file, &mut self.lines, samples))
+    }
+
     /// Replaces `meta.json` as a whole: a reader sees the old one or the new one.
     ///
     /// `meta.clock` must stay what it was; intervals are placed by it.
@@ -157,7 +168,7 @@ impl Writer {
     pub fn finish(mut self, meta: &Meta) -> Result<(), RecordingError> {
         self.latency.sync()?;
         self.slow.sync()?;
-        for file in [&self.marks, &self.resources] {
+        for file in [&self.marks, &self.resources, &self.pool] {
             file.as_ref().map_or(Ok(()), Appender::sync)?;
         }
         self.update_meta(meta)

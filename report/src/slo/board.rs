@@ -281,6 +281,7 @@ mod tests {
             slow: Vec::new(),
             marks: Vec::new(),
             resources: Vec::new(),
+            pool: Vec::new(),
             not_read: 0,
             torn: false,
             pauses: None,

@@ -3,6 +3,7 @@
 
 pub mod hostile;
 pub mod network;
+pub mod sections;
 pub mod traced;
 
 use std::path::Path;
@@ -261,6 +262,7 @@ pub fn recording(profile: &Profile, run: u32, sequence: u32, seconds: u64) -> Re
         slow: Vec::new(),
         marks: Vec::new(),
         resources: Vec::new(),
+        pool: Vec::new(),
         not_read: 0,
         torn: false,
         pauses: None,
@@ -306,6 +308,7 @@ pub fn write(dir: &Path, recording: &Recording) -> Result<(), RecordingError> {
     writer.slow(&recording.slow)?;
     writer.marks(&recording.marks)?;
     writer.resources(&recording.resources)?;
+    writer.pool(&recording.pool)?;
     writer.finish(&recording.meta)
 }
 

@@ -126,6 +126,7 @@ pub fn probe_meta(meta: &Meta, seconds: u64) -> ProbeMeta {
         }],
         notes: vec!["One thread was created while probes were attached.".to_owned()],
         left_out: vec!["compaction: this kernel has no such tracepoint".to_owned()],
+        call_sites: Vec::new(),
     }
 }
 

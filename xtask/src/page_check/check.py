@@ -169,6 +169,17 @@ def zooms(opened, name):
         check(opened.windows(SECONDS) == before, f"{name}: Escape shows all again")
 
 
+def zooms_by_key(opened, name):
+    """On any page, however little it holds."""
+    charts = [chart for chart in opened.charts() if chart in SECONDS + PAUSES]
+    before = opened.windows(charts)
+    for chart in charts:
+        opened.press(chart, "ArrowRight")
+        opened.press(chart, "+")
+        opened.press(chart, "Escape")
+    check(charts and opened.windows(charts) == before, f"{name}: each chart over time zooms by key, and back")
+
+
 def keyboard(opened, name):
     """Everything that a mouse does, without one."""
     page = opened.page
@@ -354,6 +365,7 @@ def main():
                         zooms(opened, name)
                         keyboard(opened, name)
                         heat_map(opened, name)
+                    zooms_by_key(opened, name)
                     hovers(opened)
                     check(not opened.said and not opened.dialogs, f"{name}: nothing went wrong meanwhile", "; ".join(opened.said[:3] + opened.dialogs))
                     opens(opened, f"{name}, used")
