@@ -1,6 +1,6 @@
 //! The trend: P99.9 from version to version, and which steps are more than noise.
 //!
-//! Runs of one version are a **set**: those with the same [`Meta::label`], else those in the same folder. Sets are put in
+//! Runs of one version are a **set**: those with the same [`Meta::label`](crate::recording::Meta::label), else those in the same folder. Sets are put in
 //! the order of time and each is compared with the one before it, by the test of [`compare`](crate::compare) on P99.9
 //! alone. All steps are corrected together (Holm): in a trend of twenty versions in which nothing ever changed, one step
 //! would pass for significant otherwise. That costs runs: 5 + 5 are enough for six steps, 6 + 6 for 23.
