@@ -485,6 +485,7 @@ impl Session {
             events,
             pid,
             names,
+            series,
             ..
         } = self;
         incoming::drain(records, |record| match record {
@@ -494,7 +495,7 @@ impl Session {
                 {
                     names.expect(event.id, events.len());
                 }
-                events.extend(slow_event(&event));
+                events.extend(slow_event(&event, series));
             }
             Record::Life(event) => lives.take(*pid, &event),
             Record::Stack(stack) => {
@@ -730,8 +731,10 @@ fn target_of(survey: &Survey) -> Target {
     }
 }
 
-fn slow_event(event: &Event) -> Option<SlowEvent> {
+/// `known` are the session's series with their names: an event bears its series' name, the allocator's included.
+fn slow_event(event: &Event, known: &[(Series, String)]) -> Option<SlowEvent> {
     let series = catalogue::of_number(event.series)?;
+    let named = known.iter().find(|(one, _)| one.number == event.series);
     let by = match event.by_thread {
         0 if series.detail == Some("system call") => {
             let number = event.detail as u32;
@@ -746,7 +749,7 @@ fn slow_event(event: &Event) -> Option<SlowEvent> {
     };
     Some(SlowEvent {
         series: event.series,
-        name: series.name.to_owned(),
+        name: named.map_or_else(|| series.name.to_owned(), |(_, name)| name.clone()),
         pause: series.pause,
         process: event.process,
         thread: event.thread,

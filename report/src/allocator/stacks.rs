@@ -161,13 +161,17 @@ fn place(frame: &Frame) -> Place {
         "sbrk",
         "malloc_consolidate",
     ];
-    const PREFIXES: [&str; 18] = [
+    const PREFIXES: [&str; 26] = [
         "je_",
         "_rjem_",
         "mi_",
         "_mi_",
         "_int_",
-        "__libc_",
+        "__libc_malloc",
+        "__libc_free",
+        "__libc_calloc",
+        "__libc_realloc",
+        "__libc_memalign",
         "__GI___libc_",
         "tcache_",
         "arena_",
@@ -180,6 +184,11 @@ fn place(frame: &Frame) -> Place {
         "operator delete",
         "__rust_",
         "__rdl_",
+        // Redis's own layer, and the wrappers that programs in C have.
+        "zmalloc",
+        "zcalloc",
+        "xmalloc",
+        "g_malloc",
     ];
     const RUST: [&str; 4] = [
         "alloc::alloc::",
@@ -257,7 +266,7 @@ mod tests {
             ("_int_malloc", "libc.so.6"),
             ("alloc::alloc::alloc", "app"),
             ("settle", "app"),
-            ("main", "app"),
+            ("__libc_start_main_impl", "libc.so.6"),
         ]));
         let stack = &found.stacks[0];
         assert_eq!((stack.site(), stack.depth, stack.cut), ("settle", 5, false));
@@ -265,6 +274,23 @@ mod tests {
             (stack.weight.count, stack.weight.ns, stack.weight.bytes),
             (2, 11_000, 128)
         );
+    }
+
+    #[test]
+    fn wrappers_of_malloc_are_the_allocators_and_the_start_of_a_program_is_not() {
+        let of = |name: &str, module: &str| {
+            place(&Frame {
+                name: name.to_owned(),
+                module: module.to_owned(),
+                ..Frame::default()
+            })
+        };
+        assert_eq!(of("zmalloc_usable", "redis-server"), Place::Allocator);
+        assert_eq!(of("je_arena_decay", "redis-server"), Place::Allocator);
+        assert_eq!(of("anything", "libjemalloc.so.2"), Place::Allocator);
+        assert_eq!(of("__libc_start_main_impl", "libc.so.6"), Place::Library);
+        assert_eq!(of("mallocate_orders", "orders"), Place::Program);
+        assert_eq!(of("do_munmap", "[kernel]"), Place::Kernel);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::allocator::{AllocatorSummary, Flame, FlameBox, NotTraced, Place};
 use crate::format;
 use crate::report::Report;
 use crate::table::Table;
+use crate::variant::Variant;
 
 /// Flame graphs on a page at most, of those with most time.
 const FLAMES: usize = 3;
@@ -34,6 +35,16 @@ pub(super) struct Section {
     pub(super) of: Vec<OfVariant>,
     /// Pictures that there is no room for; empty for none.
     pub(super) flames_left_out: String,
+    /// What was not traced; variants that lack the same stand together.
+    pub(super) lacks: Vec<Lack>,
+}
+
+/// What some variants lack.
+pub(super) struct Lack {
+    /// Whose; empty where it is all of them.
+    pub(super) labels: String,
+    pub(super) all: Vec<NotTraced>,
+    pub(super) command: String,
 }
 
 /// The rows of one variant.
@@ -59,8 +70,6 @@ pub(super) struct OfVariant {
     pub(super) lifetimes_text: String,
     pub(super) flame: Option<Picture>,
     pub(super) depth: String,
-    pub(super) not_traced: Vec<NotTraced>,
-    pub(super) command: String,
 }
 
 /// A flame graph as it is drawn.
@@ -129,7 +138,34 @@ pub(super) fn section(report: &Report) -> Option<Section> {
             0 => String::new(),
             more => format!("{more} further flame graphs, of less time, are not drawn."),
         },
+        lacks: lacks(&summaries),
     })
+}
+
+fn lacks(summaries: &[(&Variant, &AllocatorSummary)]) -> Vec<Lack> {
+    let mut by_lack: Vec<(Vec<&str>, &AllocatorSummary)> = Vec::new();
+    for (variant, summary) in summaries {
+        let known = by_lack
+            .iter_mut()
+            .find(|(_, known)| known.not_traced == summary.not_traced);
+        match known {
+            Some((labels, _)) => labels.push(variant.label()),
+            None => by_lack.push((vec![variant.label()], summary)),
+        }
+    }
+    let one = by_lack.len() == 1;
+    by_lack
+        .into_iter()
+        .filter(|(_, summary)| !summary.not_traced.is_empty())
+        .map(|(labels, summary)| Lack {
+            labels: match one {
+                true => String::new(),
+                false => labels.join(", "),
+            },
+            all: summary.not_traced.clone(),
+            command: summary.command.clone().unwrap_or_default(),
+        })
+        .collect()
 }
 
 fn groups(report: &Report, rows: impl Fn(&AllocatorSummary) -> Vec<Row>) -> Vec<Group> {
@@ -181,8 +217,6 @@ fn of_variant(number: usize, label: &str, summary: &AllocatorSummary, least: u64
             .filter(|flame| flame.total_ns >= least)
             .map(|flame| picture(label, flame)),
         depth: depth(summary),
-        not_traced: summary.not_traced.clone(),
-        command: summary.command.clone().unwrap_or_default(),
     }
 }
 
