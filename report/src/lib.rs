@@ -33,6 +33,7 @@ mod load;
 mod markdown;
 mod measures;
 mod pauses;
+mod prefetch;
 mod reading;
 pub mod recording;
 mod report;
