@@ -30,7 +30,7 @@ fn two_folders_are_before_and_after_in_their_order() {
     let dir = tempfile::tempdir().unwrap();
     for (folder, factors) in [("before", &SLOW), ("after", &FAST)] {
         record(dir.path(), folder, factors, |meta| {
-            meta.variant = "orders".to_owned()
+            meta.variant = "orders".to_owned();
         });
     }
     let (code, said, _) = report(dir.path(), &["before", "after", "--md"]);

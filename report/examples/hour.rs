@@ -3,7 +3,7 @@
 //!
 //! 32 slow requests a second, as many as the engine keeps; half a million pauses, as many as the
 //! probe keeps, and seven series of them. `tests/common` has the inventor, which the tests share.
-//! Takes some seconds and 150 MB of disk for an hour.
+//! Takes some seconds and 170 MB of disk for an hour.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -17,6 +17,8 @@ use tailcut_report::recording::{Meta, PauseWriter, ProbeMeta, RESPONSE, SERVICE,
 
 /// Slow requests of a second.
 const SLOW: usize = 32;
+/// Values that one value of the inventor's becomes.
+const SPREAD: u64 = 24;
 /// Pauses of a recording.
 const PAUSES: usize = 500_000;
 
@@ -65,7 +67,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         requests.truncate(SLOW);
         writer.slow(&requests)?;
         for (series, histogram) in [(RESPONSE, &response), (SERVICE, &service)] {
-            writer.interval(series, start, SECOND, &at_rate(histogram, rate))?;
+            writer.interval(series, start, SECOND, &spread(histogram, rate, &mut dice))?;
         }
         for interval in &one.intervals {
             pause_writer.interval(&interval.series, start, SECOND, &interval.histogram)?;
@@ -94,12 +96,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The same second at another rate: as wide, but of fewer or more requests.
-fn at_rate(of: &Histogram<u64>, rate: u64) -> Histogram<u64> {
-    let mut scaled = histogram();
+/// The same second at another rate, each of its values spread by some percent: a real second of
+/// millions of requests fills thousands of places of a histogram, not the inventor's few hundred.
+fn spread(of: &Histogram<u64>, rate: u64, dice: &mut Dice) -> Histogram<u64> {
+    let mut wide = histogram();
     for step in of.iter_recorded() {
         let count = step.count_at_value() as f64 * rate as f64 / RATE;
-        scaled.saturating_record_n(step.value_iterated_to(), (count as u64).max(1));
+        let parts = (count as u64).clamp(1, SPREAD);
+        for _ in 0..parts {
+            let value = step.value_iterated_to() as f64 * (0.8 + 0.4 * dice.roll());
+            wide.saturating_record_n(value as u64, (count as u64 / parts).max(1));
+        }
     }
-    scaled
+    wide
 }

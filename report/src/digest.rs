@@ -14,6 +14,7 @@ use crate::heat;
 use crate::load::LoadDigest;
 use crate::pauses::{PauseDigest, PauseDigestBuilder};
 use crate::pool::PoolDigest;
+use crate::prefetch::{prefetch, prefetch_many};
 use crate::recording::{
     self, Interval, Meta, PauseReader, PoolSizing, Reader, Recording, RecordingError, SlowRequest,
     StackTable, State,
@@ -117,12 +118,14 @@ impl RunDigest {
         damage.iter().for_each(|error| digest.damaged(error));
         digest.slow_not_read = reader.slow_not_read();
         let mut pending = None;
-        for interval in reader.intervals() {
-            match interval {
-                Ok(interval) => digest.take(interval, &mut pending),
-                Err(error) => digest.damaged(&error),
+        std::thread::scope(|scope| {
+            for interval in prefetch(scope, reader.intervals()) {
+                match interval {
+                    Ok(interval) => digest.take(interval, &mut pending),
+                    Err(error) => digest.damaged(&error),
+                }
             }
-        }
+        });
         digest.close(pending);
         for mark in reader.marks() {
             match mark {
@@ -159,22 +162,27 @@ impl RunDigest {
     fn take_pauses(&mut self, pauses: &PauseReader, slow: &[SlowRequest]) {
         let mut damage = Vec::new();
         let mut builder = PauseDigestBuilder::new(pauses.meta(), self.load_of(slow));
-        for interval in pauses.intervals() {
-            match interval {
-                Ok(interval) => builder.interval(interval),
+        let mut taken = 0;
+        std::thread::scope(|scope| {
+            for interval in prefetch(scope, pauses.intervals()) {
+                match interval {
+                    Ok(interval) => builder.interval(interval),
+                    Err(error) => damage.push(error),
+                }
+            }
+            for pause in prefetch_many(scope, pauses.pauses().take(MOST_PAUSES)) {
+                taken += 1;
+                match pause {
+                    Ok(pause) => builder.pause(pause),
+                    Err(error) => damage.push(error),
+                }
+            }
+        });
+        if taken == MOST_PAUSES {
+            match pauses.pauses().count_rest() {
+                Ok(all) => builder.ignore(all.saturating_sub(taken as u64)),
                 Err(error) => damage.push(error),
             }
-        }
-        let mut list = pauses.pauses();
-        for pause in list.by_ref().take(MOST_PAUSES) {
-            match pause {
-                Ok(pause) => builder.pause(pause),
-                Err(error) => damage.push(error),
-            }
-        }
-        match list.count_rest() {
-            Ok(rest) => builder.ignore(rest),
-            Err(error) => damage.push(error),
         }
         let stacks = match builder.points_to_stacks() {
             true => pauses.stacks().unwrap_or_else(|error| {

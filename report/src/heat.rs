@@ -3,6 +3,8 @@
 //! Rows divide latency evenly on a log scale, ten to a decade (26% wide), from 10 ns to 100 s.
 //! Columns are seconds; a long run's are joined, whatever the page then zooms to, so that a map stays within [`MAX_COLUMNS`].
 
+use std::sync::LazyLock;
+
 use hdrhistogram::Histogram;
 
 use crate::digest::RunDigest;
@@ -20,8 +22,13 @@ const MAX_COLUMNS: usize = 1_200;
 /// How many values of a histogram fall into each row; rows without any are left out.
 pub(crate) fn rows(histogram: &Histogram<u64>) -> Vec<(u8, u64)> {
     let mut rows: Vec<(u8, u64)> = Vec::new();
+    let mut row = 0;
     for value in histogram.iter_recorded() {
-        let row = row(histogram.median_equivalent(value.value_iterated_to()));
+        let ns = histogram.median_equivalent(value.value_iterated_to());
+        // A logarithm for each of thousands of values a second would be a tenth of a report's time.
+        while ENDS.get(usize::from(row)).is_some_and(|end| ns >= *end) {
+            row += 1;
+        }
         match rows.last_mut() {
             // Values come in ascending order.
             Some((last, count)) if *last == row => *count += value.count_at_value(),
@@ -30,6 +37,22 @@ pub(crate) fn rows(histogram: &Histogram<u64>) -> Vec<(u8, u64)> {
     }
     rows
 }
+
+/// The first value beyond each row but the last, which has no end.
+static ENDS: LazyLock<Vec<u64>> = LazyLock::new(|| {
+    let end = |of: u8| {
+        let (mut inside, mut beyond) = (0, u64::MAX);
+        while inside + 1 < beyond {
+            let middle = inside.midpoint(beyond);
+            match row(middle) > of {
+                true => beyond = middle,
+                false => inside = middle,
+            }
+        }
+        beyond
+    };
+    (0..ROWS as u8 - 1).map(end).collect()
+});
 
 /// The row of a latency; what lies beyond the map counts in its outermost rows.
 fn row(ns: u64) -> u8 {
@@ -97,6 +120,14 @@ mod tests {
         assert_eq!(row(1_001), 20);
         assert_eq!(row(1_000_100), 50);
         assert_eq!(row(u64::MAX), 99);
+    }
+
+    #[test]
+    fn a_row_ends_where_the_next_begins() {
+        for (of, end) in ENDS.iter().enumerate() {
+            assert_eq!(usize::from(row(end - 1)), of);
+            assert_eq!(usize::from(row(*end)), of + 1);
+        }
     }
 
     #[test]

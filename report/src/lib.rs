@@ -38,6 +38,7 @@ mod markdown;
 mod measures;
 mod pauses;
 mod pool;
+mod prefetch;
 mod reading;
 pub mod recording;
 mod report;

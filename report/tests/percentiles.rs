@@ -4,7 +4,8 @@ mod common;
 
 use std::process::Command;
 
-use common::{Dice, JEMALLOC, histogram, recording, write};
+use common::network::load;
+use common::{Dice, JEMALLOC, SECOND, histogram, recording, write};
 use tailcut_report::Report;
 use tailcut_report::recording::{RESPONSE, Recording, SERVICE};
 use tailcut_report::statistics::{maximum, quantile};
@@ -58,6 +59,35 @@ fn runs_are_merged_before_a_percentile_is_taken() {
     assert_eq!(summary.p999_ns_by_run, [10, 1_000_447]);
 }
 
+#[test]
+fn merged_intervals_are_the_whole_whatever_was_loaded() {
+    for original in [
+        recording(&JEMALLOC, 1, 0, 3),
+        load("checkout", 0, 3, Some(SECOND)),
+    ] {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let run = dir.path().join("run");
+        write(&run, &original).expect("writable");
+        let read = Recording::read(&run).expect("it was just written");
+        for series in [RESPONSE, SERVICE] {
+            let mut whole = histogram();
+            let values = original
+                .series(series)
+                .flat_map(|interval| interval.histogram.iter_recorded());
+            for value in values {
+                whole.saturating_record_n(value.value_iterated_to(), value.count_at_value());
+            }
+            assert_eq!(read.whole(series), whole, "{series}");
+        }
+        let summaries = Report::read_tree(&run).expect("readable").summaries();
+        let summary = &summaries[&original.meta.variant];
+        let whole = original.whole(RESPONSE);
+        assert_eq!(summary.requests, whole.len());
+        assert_eq!(summary.p9999_ns, quantile(&whole, 0.9999));
+        assert_eq!(summary.max_ns, maximum(&whole));
+    }
+}
+
 /// Prints, of each interval, its tag, start and length in ms, and figures as Python has them.
 const PYTHON: &str = r#"
 import sys
@@ -80,10 +110,15 @@ fn pythons_hdrhistogram_reads_the_log_and_finds_the_same() {
         eprintln!("SKIPPED: python3 has no module hdrh (pip install hdrhistogram)");
         return;
     }
+    python_agrees(&recording(&JEMALLOC, 1, 3, 3));
+    // Of a load over the network, with further series, one of which is no time.
+    python_agrees(&load("checkout", 0, 3, Some(SECOND)));
+}
+
+fn python_agrees(original: &Recording) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let run = dir.path().join("run");
-    let original = recording(&JEMALLOC, 1, 3, 3);
-    write(&run, &original).expect("writable");
+    write(&run, original).expect("writable");
     let output = Command::new("python3")
         .args(["-c", PYTHON])
         .arg(run.join("latency.hlog"))
