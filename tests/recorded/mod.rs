@@ -14,7 +14,13 @@ pub const SECOND: u64 = 1_000_000_000;
 pub fn record(dir: &Path, name: &str, factors: &[f64], change: impl Fn(&mut Meta)) -> Vec<PathBuf> {
     let made = factors.iter().enumerate().map(|(index, factor)| {
         let dir = dir.join(name).join(index.to_string());
-        let clock = u64::from(name.as_bytes()[0]) * 100 * SECOND + index as u64 * SECOND;
+        // In the order of the names: copies of one run would count twice.
+        let first_two = name
+            .bytes()
+            .chain([0])
+            .take(2)
+            .fold(0, |so_far, byte| so_far * 256 + u64::from(byte));
+        let clock = first_two * 100 * SECOND + index as u64 * SECOND;
         let mut meta = Meta {
             schema: SCHEMA,
             variant: name.to_owned(),
