@@ -5,7 +5,7 @@
 //! 1. Runs that cannot be compared conclude nothing (cut short, other results, another rate, another machine), nor does one
 //!    run of a side, whatever its figures.
 //! 2. A side that missed its schedule is never called better: its latencies are lower bounds.
-//! 3. With enough runs (5 + 5 for three percentiles) the test of [`compare`](crate::compare) decides, so that a report never
+//! 3. With enough runs (5 + 5 for three percentiles) the test of [`compare`] decides, so that a report never
 //!    says other than `tailcut load compare` and the gate. The factor's interval is a bootstrap interval over runs.
 //! 4. With fewer that test cannot find anything. Then a difference is still told if it dwarfs the noise
 //!    ([`few_runs`](crate::statistics::few_runs)): every run of one side lies below every run of the other, and so does a

@@ -51,10 +51,10 @@ impl ExportError {
     }
 }
 
-/// Writes the trace of all recordings ([`trace`]) to a file, in the place of an older one.
+/// Writes the trace of all recordings ([`trace()`]) to a file, in the place of an older one.
 ///
 /// # Errors
-/// Those of [`trace`].
+/// Those of [`trace()`].
 pub fn trace_file(report: &Report, path: &Path) -> Result<TraceSummary, ExportError> {
     let mut summary = TraceSummary::default();
     whole_file(path, |file| {

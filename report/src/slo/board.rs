@@ -184,7 +184,7 @@ pub(crate) fn second_states(run: &RunDigest, targets: &Targets) -> Vec<SecondSta
 }
 
 /// By second, the longest pause over the limit of each kind that lies in it, in whole or in part;
-/// the longest first. They are places in [`PauseDigest::longest_by_second`].
+/// the longest first. They are places in the digest's `longest_by_second`.
 fn pauses_by_second(run: &RunDigest, limit_ns: u64) -> Vec<Vec<usize>> {
     let mut by_second: Vec<Vec<usize>> = vec![Vec::new(); run.seconds.len()];
     let Some(digest) = &run.pauses else {
