@@ -177,7 +177,10 @@ fn nothing_in_a_stack_or_call_site_becomes_markup_and_the_picture_stays_small() 
     assert!(!html.contains("<script>alert") && !html.contains("<img"));
     assert!(!html.contains('\u{202e}') && !html.contains('\u{1b}'));
     assert_eq!(html.matches("</script").count(), 3);
-    assert_eq!(html.matches("</svg").count(), 1);
+    // Each picture ends where the template ends it.
+    let pictures = html.matches("<svg ").count();
+    assert!(pictures > 0);
+    assert_eq!(html.matches("</svg").count(), pictures);
     assert!(
         html.len() < before + 1_000_000,
         "{} bytes more",
