@@ -105,3 +105,21 @@ pub enum LoadError {
     #[error(transparent)]
     Recording(#[from] RecordingError),
 }
+
+impl LoadError {
+    /// What a worker's thread came to; its panic as an error.
+    pub(crate) fn of_thread<T>(
+        thread: usize,
+        end: std::thread::Result<Result<T, LoadError>>,
+    ) -> Result<T, LoadError> {
+        end.unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+            let worker = u32::try_from(thread).unwrap_or(u32::MAX);
+            Err(LoadError::Panicked {
+                worker,
+                message: text.unwrap_or_else(|| "without a message".to_owned()),
+            })
+        })
+    }
+}

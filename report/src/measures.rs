@@ -57,56 +57,65 @@ impl Cell {
     }
 }
 
+// The rows that a comparison of allocators and a load have in common.
+pub(crate) const RATE_ACHIEVED: Measure = Measure {
+    group: "Load",
+    label: "Rate achieved",
+    help: "Requests finished by the schedule's end, per second of schedule",
+    cell: |variant, _| Cell::plain(format::rate(variant.summary.rate_achieved)),
+};
+pub(crate) const P50: Measure = Measure {
+    group: "Response time",
+    label: "P50",
+    help: "Intended start to end: waiting included",
+    cell: |variant, _| response(variant, variant.summary.p50_ns),
+};
+pub(crate) const P99: Measure = Measure {
+    group: "Response time",
+    label: "P99",
+    help: "One request in 100 took longer",
+    cell: |variant, _| response(variant, variant.summary.p99_ns),
+};
+pub(crate) const P999: Measure = Measure {
+    group: "Response time",
+    label: "P99.9",
+    help: "One request in 1,000 took longer",
+    cell: |variant, _| response(variant, variant.summary.p999_ns),
+};
+pub(crate) const P9999: Measure = Measure {
+    group: "Response time",
+    label: "P99.99",
+    help: "One request in 10,000 took longer",
+    cell: |variant, _| response(variant, variant.summary.p9999_ns),
+};
+pub(crate) const MAXIMUM: Measure = Measure {
+    group: "Response time",
+    label: "Maximum",
+    help: "The slowest request of all runs",
+    cell: |variant, _| response(variant, variant.summary.max_ns),
+};
+pub(crate) const MEDIAN_SECOND: Measure = Measure {
+    group: "Response time",
+    label: "P99.9, median second",
+    help: "P99.9 of each second; the median over all seconds of all runs",
+    cell: |variant, _| response(variant, variant.summary.p999_ns_median_of_seconds),
+};
+
 /// All rows, in the order in which they are shown.
 pub(crate) const MEASURES: &[Measure] = &[
-    Measure {
-        group: "Load",
-        label: "Rate achieved",
-        help: "Requests finished by the schedule's end, per second of schedule",
-        cell: |variant, _| Cell::plain(format::rate(variant.summary.rate_achieved)),
-    },
+    RATE_ACHIEVED,
     Measure {
         group: "Load",
         label: "Schedule kept",
         help: "Whether the service kept up; when not, its percentiles are lower bounds",
         cell: |variant, _| schedule(&variant.summary),
     },
-    Measure {
-        group: "Response time",
-        label: "P50",
-        help: "Intended start to end: waiting included",
-        cell: |variant, _| response(variant, variant.summary.p50_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "P99",
-        help: "One request in 100 took longer",
-        cell: |variant, _| response(variant, variant.summary.p99_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "P99.9",
-        help: "One request in 1,000 took longer",
-        cell: |variant, _| response(variant, variant.summary.p999_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "P99.99",
-        help: "One request in 10,000 took longer",
-        cell: |variant, _| response(variant, variant.summary.p9999_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "Maximum",
-        help: "The slowest request of all runs",
-        cell: |variant, _| response(variant, variant.summary.max_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "P99.9, median second",
-        help: "P99.9 of each second; the median over all seconds of all runs",
-        cell: |variant, _| response(variant, variant.summary.p999_ns_median_of_seconds),
-    },
+    P50,
+    P99,
+    P999,
+    P9999,
+    MAXIMUM,
+    MEDIAN_SECOND,
     Measure {
         group: "Response time",
         label: "P99.9 against pool",

@@ -133,7 +133,7 @@ pub(crate) fn conclude(
     let mut failure = None;
     let threads = ends.len();
     for (thread, end) in ends.into_iter().enumerate() {
-        match flatten(thread, end) {
+        match LoadError::of_thread(thread, end) {
             Ok(end) => {
                 totals.add(&end.totals);
                 found.add(&end.found);
@@ -193,21 +193,6 @@ fn refused(count: u64) -> BTreeMap<String, u64> {
         .then(|| ("refused".to_owned(), count))
         .into_iter()
         .collect()
-}
-
-fn flatten(
-    thread: usize,
-    end: std::thread::Result<Result<ThreadEnd, LoadError>>,
-) -> Result<ThreadEnd, LoadError> {
-    end.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        let worker = u32::try_from(thread).unwrap_or(u32::MAX);
-        Err(LoadError::Panicked {
-            worker,
-            message: text.unwrap_or_else(|| "without a message".to_owned()),
-        })
-    })
 }
 
 /// The figures of a run.

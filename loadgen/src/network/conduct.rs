@@ -351,7 +351,7 @@ fn wait_until_ready(
 fn first_failure(handles: Vec<Handle<'_>>) -> LoadError {
     let mut failure = None;
     for (index, handle) in handles.into_iter().enumerate() {
-        if let Err(error) = outcome::flatten(index, handle.join()) {
+        if let Err(error) = LoadError::of_thread(index, handle.join()) {
             failure = failure.or(Some(error));
         }
     }

@@ -140,7 +140,7 @@ pub(super) fn conclude(
     let mut sum = Workers::default();
     let mut failure = None;
     for (index, end) in ends.into_iter().enumerate() {
-        match flatten(index, end) {
+        match LoadError::of_thread(index, end) {
             Ok(end) => sum.add(end),
             // A panic says more than the halts that follow from it.
             Err(error) => failure = failure.or(Some(error)),
@@ -223,22 +223,6 @@ impl Workers {
         self.swaps_missed += swaps_missed;
         self.session_error = self.session_error.take().or(last_session_error);
     }
-}
-
-/// What a thread came to; its panic as an error.
-pub(super) fn flatten(
-    thread: usize,
-    end: thread::Result<Result<WorkerEnd, LoadError>>,
-) -> Result<WorkerEnd, LoadError> {
-    end.unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        let worker = u32::try_from(thread).unwrap_or(u32::MAX);
-        Err(LoadError::Panicked {
-            worker,
-            message: text.unwrap_or_else(|| "without a message".to_owned()),
-        })
-    })
 }
 
 /// The figures of a run.

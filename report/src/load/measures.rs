@@ -5,7 +5,10 @@
 
 use super::LoadSummary;
 use crate::format;
-use crate::measures::{Cell, Mark, Measure, closed, response, schedule, service};
+use crate::measures::{
+    Cell, MAXIMUM, MEDIAN_SECOND, Mark, Measure, P50, P99, P999, P9999, RATE_ACHIEVED, closed,
+    schedule, service,
+};
 use crate::variant::Variant;
 
 /// All rows, in the order in which they are shown.
@@ -20,12 +23,7 @@ pub(crate) const MEASURES: &[Measure] = &[
             rate => Cell::plain(format::rate(rate)),
         },
     },
-    Measure {
-        group: "Load",
-        label: "Rate achieved",
-        help: "Requests finished by the schedule's end, per second of schedule",
-        cell: |variant, _| Cell::plain(format::rate(variant.summary.rate_achieved)),
-    },
+    RATE_ACHIEVED,
     Measure {
         group: "Load",
         label: "Schedule kept",
@@ -71,42 +69,12 @@ pub(crate) const MEASURES: &[Measure] = &[
             _ => Cell::missing(),
         },
     },
-    Measure {
-        group: "Response time",
-        label: "P50",
-        help: "Intended start to end: waiting included",
-        cell: |variant, _| response(variant, variant.summary.p50_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "P99",
-        help: "One request in 100 took longer",
-        cell: |variant, _| response(variant, variant.summary.p99_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "P99.9",
-        help: "One request in 1,000 took longer",
-        cell: |variant, _| response(variant, variant.summary.p999_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "P99.99",
-        help: "One request in 10,000 took longer",
-        cell: |variant, _| response(variant, variant.summary.p9999_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "Maximum",
-        help: "The slowest request of all runs",
-        cell: |variant, _| response(variant, variant.summary.max_ns),
-    },
-    Measure {
-        group: "Response time",
-        label: "P99.9, median second",
-        help: "P99.9 of each second; the median over all seconds of all runs",
-        cell: |variant, _| response(variant, variant.summary.p999_ns_median_of_seconds),
-    },
+    P50,
+    P99,
+    P999,
+    P9999,
+    MAXIMUM,
+    MEDIAN_SECOND,
     Measure {
         group: "Service time",
         label: "Service P50",
