@@ -63,6 +63,10 @@ fn model(name: &str, tests: &[&str]) -> Result<()> {
         .args(tests)
         .args(["--target-dir", &format!("target/{name}")]);
     command.env("RUSTFLAGS", format!("--cfg {name}"));
+    // Optimised, since they run for long; what optimises across crates takes longer than it saves.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
+    command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
+    command.env("CARGO_PROFILE_RELEASE_DEBUG", "false");
     cargo::run(command)
 }
 
