@@ -21,7 +21,7 @@ pub use c_library::CLibrary;
 use super::register::Architecture;
 use object::elf::{
     EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PF_W, PF_X, PT_DYNAMIC, PT_LOAD, PT_NOTE,
-    ProgramHeader64, SHF_ALLOC, SHT_NOBITS, SectionHeader64,
+    ProgramHeader64, SHF_ALLOC, SHF_COMPRESSED, SHT_NOBITS, SectionHeader64,
 };
 use object::pod::{from_bytes, slice_from_bytes};
 use object::{LittleEndian, elf};
