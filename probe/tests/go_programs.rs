@@ -28,13 +28,15 @@ enum After {
     Nothing,
     /// `strip`, as packagers do.
     Stripped,
+    /// `strip --strip-debug`: symbols remain.
+    WithoutDebugInformation,
     /// Its table of sections is taken away, as by `sstrip`.
     WithoutSections,
     /// Its table of sections is said to be far behind its end.
     DamagedSections,
 }
 
-const FORMS: [Form; 10] = [
+const FORMS: [Form; 11] = [
     form("plain", &[], false, After::Nothing),
     form(
         "linker-stripped",
@@ -45,6 +47,7 @@ const FORMS: [Form; 10] = [
     form("stripped", &[], false, After::Stripped),
     form("without-sections", &[], false, After::WithoutSections),
     form("damaged-sections", &[], false, After::DamagedSections),
+    form("without-dwarf", &[], false, After::WithoutDebugInformation),
     form("pie", &["-buildmode=pie"], false, After::Nothing),
     form(
         "pie-stripped",
@@ -115,8 +118,13 @@ fn build(form: &Form) -> PathBuf {
     assert!(built.status.success(), "{}: {said}", form.name);
     match form.after {
         After::Nothing => {}
-        After::Stripped => {
-            let status = Command::new("strip").arg(&path).status().unwrap();
+        After::Stripped | After::WithoutDebugInformation => {
+            let what = match form.after {
+                After::Stripped => "--strip-all",
+                _ => "--strip-debug",
+            };
+            let status = Command::new("strip").arg(what).arg(&path).status();
+            let status = status.unwrap();
             assert!(status.success(), "{}", form.name);
         }
         After::DamagedSections => {
@@ -148,16 +156,21 @@ impl Waiting {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = Vec::new();
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let mut waiting = Waiting {
+            child,
+            said: Vec::new(),
+        };
+        for line in output.lines() {
             let line = line.unwrap();
             if line == "ready" {
-                return Waiting { child, said };
+                return waiting;
             }
             let mut parts = line.splitn(3, '\t');
             let what = parts.next().unwrap().to_owned();
             let address = u64::from_str_radix(parts.next().unwrap(), 16).unwrap();
-            said.push((what, address, parts.next().unwrap().to_owned()));
+            let name = parts.next().unwrap().to_owned();
+            waiting.said.push((what, address, name));
         }
         panic!("{} ended before it was ready", path.display());
     }
@@ -345,12 +358,108 @@ fn a_survey_of_a_go_process_says_what_can_be_traced_and_what_not() {
             "{}: {text}",
             form.name
         );
-        if !stripped {
+        if form.after == After::Nothing && !stripped {
             let layout = go.layout.as_ref().unwrap();
             assert!(layout.goroutine_number.is_ok() && layout.collector_pauses.is_ok());
             assert!(text.contains("read from the runtime's memory"), "{text}");
         }
     }
+}
+
+/// The program built in this form.
+fn program(name: &str) -> Option<&'static Path> {
+    let place = FORMS.iter().position(|form| form.name == name).unwrap();
+    Some(&programs()?[place])
+}
+
+/// A copy of that program with other bytes.
+fn changed(name: &str, change: impl Fn(&mut [u8])) -> Option<tempfile::NamedTempFile> {
+    let mut bytes = std::fs::read(program(name)?).unwrap();
+    change(&mut bytes);
+    let copy = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(copy.path(), bytes).unwrap();
+    Some(copy)
+}
+
+fn place_of(bytes: &[u8], pattern: &[u8]) -> usize {
+    memchr::memmem::find(bytes, pattern).unwrap()
+}
+
+#[test]
+fn without_debug_information_the_runtime_is_known_by_its_version() {
+    let Some(path) = program("without-dwarf") else {
+        return;
+    };
+    let without = GoProgram::of_file(path).unwrap().unwrap();
+    let plain = GoProgram::of_file(program("plain").unwrap())
+        .unwrap()
+        .unwrap();
+    let by_debug_information = plain.runtime_layout().unwrap();
+    match without.runtime_layout() {
+        Ok(by_version) => {
+            assert!(!by_version.from_debug_information);
+            assert_eq!(
+                by_version.goroutine_number,
+                by_debug_information.goroutine_number
+            );
+            assert_eq!(
+                by_version.scheduler_latency,
+                by_debug_information.scheduler_latency
+            );
+            assert_eq!(
+                by_version.collector_pauses,
+                by_debug_information.collector_pauses
+            );
+        }
+        // A version of Go that the table does not have.
+        Err(error) => assert!(
+            error.to_string().contains("no debug information"),
+            "{error}"
+        ),
+    }
+}
+
+#[test]
+fn of_a_version_that_nobody_knows_what_still_works_is_said() {
+    for (name, stripped) in [("plain", false), ("linker-stripped", true)] {
+        let newer = changed(name, |bytes| {
+            // Behind the head of the build information: the length of the version, then `go1.`
+            let version = place_of(bytes, b"\xff Go buildinf:") + 32 + 1;
+            assert_eq!(&bytes[version..version + 4], b"go1.");
+            bytes[version + 2] = b'9';
+        });
+        let Some(newer) = newer else { return };
+        let program = GoProgram::of_file(newer.path()).unwrap().unwrap();
+        assert!(program.version().is_beyond_known());
+        let surveyed = program.survey(0, KernelRules::of_release(6, 18), &HitCosts::default());
+        assert!(surveyed.plans.iter().all(|plan| plan.plan.is_ok()));
+        let said = surveyed.left_out.join("\n");
+        assert!(
+            said.contains("is not known to this version of tailcut"),
+            "{said}"
+        );
+        assert_eq!(surveyed.layout.is_err(), stripped, "{said}");
+    }
+}
+
+#[test]
+fn a_damaged_part_is_named() {
+    let damaged = |change: &dyn Fn(&mut [u8])| {
+        let file = changed("plain", change)?;
+        Some(GoProgram::of_file(file.path()).unwrap_err().to_string())
+    };
+    let count = damaged(&|bytes| {
+        let table = place_of(bytes, &[0xff, 0xff, 0xff, 0, 0, 1, 8]) - 1;
+        bytes[table + 8..table + 16].fill(0xff);
+    });
+    let Some(count) = count else { return };
+    assert!(count.contains("table of functions"), "{count}");
+    assert!(count.contains("18446744073709551615 functions"), "{count}");
+    let version = damaged(&|bytes| {
+        let build = place_of(bytes, b"\xff Go buildinf:");
+        bytes[build + 32..build + 40].fill(0xff);
+    });
+    assert!(version.unwrap().contains("build information"));
 }
 
 #[test]
