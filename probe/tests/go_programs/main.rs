@@ -9,11 +9,12 @@
 mod forms;
 mod unusual;
 
-use forms::{After, FORMS, Waiting, programs};
+use forms::{After, FORMS, Waiting, program, programs};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use tailcut_probe::binary::go::GoProgram;
-use tailcut_probe::binary::sites::{HitCosts, KernelRules, Returns};
+use tailcut_probe::binary::sites::{Convention, HitCosts, KernelRules, Returns};
 use tailcut_probe::binary::survey::{Detail, survey};
 
 #[test]
@@ -41,6 +42,19 @@ fn a_running_program_of_every_form_is_known_as_it_knows_itself() {
     }
 }
 
+/// Names and addresses as `go tool nm` lists them.
+fn listed(path: &Path) -> BTreeMap<String, u64> {
+    let output = Command::new("go").args(["tool", "nm"]).arg(path).output();
+    let text = String::from_utf8(output.unwrap().stdout).unwrap();
+    text.lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let address = u64::from_str_radix(words.next()?, 16).ok()?;
+            Some((words.nth(1)?.to_owned(), address))
+        })
+        .collect()
+}
+
 #[test]
 fn functions_are_where_the_tool_of_go_says() {
     let Some(programs) = programs() else { return };
@@ -48,8 +62,7 @@ fn functions_are_where_the_tool_of_go_says() {
         if form.after != After::Nothing || form.flags.contains(&"-ldflags=-s -w") {
             continue;
         }
-        let listed = Command::new("go").args(["tool", "nm"]).arg(path).output();
-        let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+        let listed = listed(path);
         let program = GoProgram::of_file(path).unwrap().unwrap();
         for name in [
             "main.main",
@@ -59,17 +72,33 @@ fn functions_are_where_the_tool_of_go_says() {
             "runtime.(*mheap).grow",
             "runtime.stopTheWorldWithSema",
         ] {
-            let line = listed
-                .lines()
-                .find(|line| line.ends_with(&format!(" {name}")));
-            let line = line.unwrap_or_else(|| panic!("{}: {name}", form.name));
-            let address = line.split_whitespace().next().unwrap();
-            let address = u64::from_str_radix(address, 16).unwrap();
             let found = program.function(name).unwrap();
-            assert_eq!(found.address, address, "{}: {name}", form.name);
-            assert!(found.end > address, "{}: {name}", form.name);
+            assert_eq!(found.address, listed[name], "{}: {name}", form.name);
+            assert!(found.end > found.address, "{}: {name}", form.name);
         }
     }
+}
+
+#[test]
+fn of_two_functions_of_one_name_the_one_that_works_is_given() {
+    let Some(path) = program("plain") else { return };
+    let listed = listed(path);
+    let program = GoProgram::of_file(path).unwrap().unwrap();
+    // Written in Go and called by assembler: what has `.abi0` only passes arguments on. The wrapper of
+    // `badmcall` is the longer one.
+    for name in ["runtime.args", "runtime.badmcall", "reflect.callMethod"] {
+        assert_ne!(listed[name], listed[&format!("{name}.abi0")]);
+        let found = program.function(name).unwrap();
+        assert_eq!(
+            (found.address, found.convention),
+            (listed[name], Convention::Go),
+            "{name}"
+        );
+    }
+    // Written in assembler and called by Go.
+    let found = program.function("runtime.asmcgocall").unwrap();
+    let expected = (listed["runtime.asmcgocall.abi0"], Convention::GoStack);
+    assert_eq!((found.address, found.convention), expected);
 }
 
 #[test]

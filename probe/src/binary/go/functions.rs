@@ -23,7 +23,8 @@ pub struct GoFunction {
 
 impl GoProgram {
     /// The function with this name. Of several (a function and wrappers of it), the one that does
-    /// the work. None if the program has none: the compiler may have inlined all calls of it.
+    /// the work. None if the program has none: the compiler may have inlined all calls of it,
+    /// as it does with some of the runtime's where a profile (`-pgo`) makes it.
     ///
     /// Cost: one pass over all functions, some 10 ns each.
     #[must_use]

@@ -156,6 +156,10 @@ impl GoProgram {
             .map(|wanted| {
                 let place = self.function(wanted.name);
                 let plan = match &place {
+                    None if self.has_profile() => Err(
+                        "this program has no such function: the compiler inlined all its calls, by a profile (-pgo)"
+                            .to_owned(),
+                    ),
                     None => Err("this program has no such function".to_owned()),
                     Some(place) => self
                         .plan(place, wanted.arguments, wanted.purpose, rules, costs)
@@ -196,6 +200,13 @@ impl GoProgram {
         }
     }
 
+    /// Whether the compiler was told by a profile what to inline. It then inlines functions of the
+    /// runtime too.
+    fn has_profile(&self) -> bool {
+        let profile = self.build.setting("-pgo");
+        profile.is_some_and(|profile| !matches!(profile, "" | "off"))
+    }
+
     fn left_out(
         &self,
         layout: &Result<RuntimeLayout, String>,
@@ -207,6 +218,12 @@ impl GoProgram {
                 "goroutines, sizes and types: {} passes arguments on the stack (Go 1.17 and newer use registers)",
                 self.version()
             ));
+        }
+        if self.has_profile() {
+            left_out.push(
+                "calls that the compiler inlined by a profile (-pgo): of the runtime's smaller functions some or all"
+                    .to_owned(),
+            );
         }
         if no_allocations {
             left_out.push("allocations: it has no runtime.mallocgc".to_owned());
