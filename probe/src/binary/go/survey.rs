@@ -1,7 +1,7 @@
 //! What can be traced in a Go program, for a reader and for a session.
 //!
-//! Cost: besides reading the program, one pass over its functions for each that is looked up, and
-//! over its debug information.
+//! Cost: besides reading the program, some passes over its functions, decoding those that are probed,
+//! and going through its debug information.
 
 use super::{AllocationEntry, BuildInfo, GoProgram, GoVersion, TableForm};
 use super::{GoFunction, RuntimeLayout};
@@ -10,6 +10,7 @@ use crate::binary::sites::{HitCosts, KernelRules, Plan, Purpose};
 use serde::Serialize;
 
 /// A function of Go's runtime that is worth a probe.
+#[derive(Clone, Copy)]
 struct Wanted {
     name: &'static str,
     arguments: &'static [u8],
@@ -151,10 +152,11 @@ impl GoProgram {
     /// passed on.
     #[must_use]
     pub fn survey(&self, module: usize, rules: KernelRules, costs: &HitCosts) -> SurveyedGo {
+        let places = self.functions(&WANTED.map(|wanted| wanted.name));
         let plans: Vec<GoFunctionPlan> = WANTED
             .iter()
-            .map(|wanted| {
-                let place = self.function(wanted.name);
+            .zip(places)
+            .map(|(wanted, place)| {
                 let plan = match &place {
                     None if self.has_profile() => Err(
                         "this program has no such function: the compiler inlined all its calls, by a profile (-pgo)"
