@@ -30,9 +30,11 @@ enum After {
     Stripped,
     /// Its table of sections is taken away, as by `sstrip`.
     WithoutSections,
+    /// Its table of sections is said to be far behind its end.
+    DamagedSections,
 }
 
-const FORMS: [Form; 9] = [
+const FORMS: [Form; 10] = [
     form("plain", &[], false, After::Nothing),
     form(
         "linker-stripped",
@@ -42,6 +44,7 @@ const FORMS: [Form; 9] = [
     ),
     form("stripped", &[], false, After::Stripped),
     form("without-sections", &[], false, After::WithoutSections),
+    form("damaged-sections", &[], false, After::DamagedSections),
     form("pie", &["-buildmode=pie"], false, After::Nothing),
     form(
         "pie-stripped",
@@ -115,6 +118,11 @@ fn build(form: &Form) -> PathBuf {
         After::Stripped => {
             let status = Command::new("strip").arg(&path).status().unwrap();
             assert!(status.success(), "{}", form.name);
+        }
+        After::DamagedSections => {
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[40..48].copy_from_slice(&(1_u64 << 40).to_le_bytes()); // e_shoff
+            std::fs::write(&path, bytes).unwrap();
         }
         After::WithoutSections => {
             let mut bytes = std::fs::read(&path).unwrap();
@@ -231,7 +239,7 @@ fn stripping_takes_no_function_and_no_type_away() {
         GoProgram::of_file(&programs[place]).unwrap().unwrap()
     };
     let plain = of("plain");
-    for name in ["stripped", "without-sections"] {
+    for name in ["stripped", "without-sections", "damaged-sections"] {
         let stripped = of(name);
         assert!(!stripped.has_symbol_table());
         assert_eq!(stripped.function_count(), plain.function_count(), "{name}");
@@ -246,7 +254,7 @@ fn stripping_takes_no_function_and_no_type_away() {
 fn builds_are_described_as_the_tool_of_go_describes_them() {
     let Some(programs) = programs() else { return };
     for (form, path) in FORMS.iter().zip(programs) {
-        if form.after == After::WithoutSections {
+        if matches!(form.after, After::WithoutSections | After::DamagedSections) {
             continue; // the tool may need sections
         }
         let listed = Command::new("go")
@@ -356,6 +364,69 @@ fn what_go_did_not_build_is_no_go_program() {
     let own = survey(std::process::id()).unwrap();
     assert!(own.go.is_none());
     assert!(!own.lines(Detail::Full).join("\n").contains("Go "));
+}
+
+/// For other versions of Go than the one on PATH: programs of `tests/programs/go_small` that they built,
+/// in a folder. Prints a line for each.
+#[test]
+#[ignore = "by hand: TAILCUT_GO_PROGRAMS=FOLDER"]
+fn programs_of_other_versions_are_known_too() {
+    let folder = std::env::var_os("TAILCUT_GO_PROGRAMS").expect("TAILCUT_GO_PROGRAMS=FOLDER");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        let waiting = Waiting::start(&path);
+        let program = GoProgram::of_process(waiting.child.id()).unwrap().unwrap();
+        let wrong_types = waiting
+            .of("type")
+            .filter(|(address, name)| program.type_name(*address).as_deref() != Some(*name))
+            .count();
+        let (address, name) = waiting.of("function").next().unwrap();
+        let function = program.function(name).unwrap();
+        let found = program.address_in_process(function.address) == address;
+        let surveyed = program.survey(0, KernelRules::of_release(6, 18), &HitCosts::default());
+        let allocations = surveyed.allocations.iter();
+        let failed: Vec<String> = surveyed
+            .plans
+            .iter()
+            .map(|plan| (&plan.function, &plan.plan))
+            .chain(allocations.map(|plan| (&plan.entry.function.name, &plan.plan)))
+            .filter_map(|(name, plan)| Some(format!("{name}: {}", plan.as_ref().err()?)))
+            .collect();
+        println!(
+            "{}: {}, {:?}, {} functions, place {}, {} types wrong, {} allocating, failed {failed:?}",
+            path.file_name().unwrap().display(),
+            program.version(),
+            program.table_form(),
+            program.function_count(),
+            if found { "right" } else { "WRONG" },
+            wrong_types,
+            surveyed.allocations.len(),
+        );
+        println!("    {:?}", surveyed.layout);
+        let fields = [
+            ("runtime.g", "goid"),
+            ("runtime.schedt", "timeToRun"),
+            ("runtime.schedt", "stwTotalTimeGC"),
+            ("runtime.mstats", "gcPauseDist"),
+        ];
+        println!("    {:?}", program.field_offsets(&fields));
+        for plan in &surveyed.plans {
+            if let Ok(plan) = &plan.plan {
+                println!(
+                    "    {} +{} `{}` {:?}, {} ns",
+                    surveyed.version,
+                    plan.entry.from_entry,
+                    plan.entry.instruction,
+                    plan.entry.cost,
+                    plan.predicted_nanoseconds
+                );
+            }
+        }
+    }
 }
 
 proptest! {

@@ -21,7 +21,7 @@ pub use c_library::CLibrary;
 use super::register::Architecture;
 use object::elf::{
     EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PF_W, PF_X, PT_DYNAMIC, PT_LOAD, PT_NOTE,
-    ProgramHeader64, SHF_ALLOC, SHT_NOBITS, SectionHeader64,
+    ProgramHeader64, SHF_ALLOC, SHF_COMPRESSED, SHT_NOBITS, SectionHeader64,
 };
 use object::pod::{from_bytes, slice_from_bytes};
 use object::{LittleEndian, elf};
@@ -133,7 +133,17 @@ impl Image {
     ///
     /// It cannot be read, is of another kind, or is damaged.
     pub fn open(path: &Path) -> Result<Self, ElfError> {
-        Self::read(Source::open(path)?)
+        Self::read(Source::open(path)?, true)
+    }
+
+    /// The same without its table of sections, as the loader reads it: for a file whose table is
+    /// damaged. It then has no symbols.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_by_segments(path: &Path) -> Result<Self, ElfError> {
+        Self::read(Source::open(path)?, false)
     }
 
     /// The same from memory.
@@ -142,10 +152,10 @@ impl Image {
     ///
     /// As [`open`](Self::open).
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ElfError> {
-        Self::read(Source::Memory(bytes))
+        Self::read(Source::Memory(bytes), true)
     }
 
-    fn read(source: Source) -> Result<Self, ElfError> {
+    fn read(source: Source, with_sections: bool) -> Result<Self, ElfError> {
         let identification = source
             .bytes("the header", 0, 16)
             .map_err(|error| match error {
@@ -181,7 +191,9 @@ impl Image {
             source,
         };
         image.read_segments(header)?;
-        image.read_sections(header)?;
+        if with_sections {
+            image.read_sections(header)?;
+        }
         Ok(image)
     }
 

@@ -127,7 +127,11 @@ impl GoProgram {
     pub fn read(module: &OpenModule) -> Result<Option<Self>, GoError> {
         let symbols = module.symbols.addresses_of(&SYMBOLS);
         // An image of its own: names and code are asked for as long as the process is traced.
-        let image = Image::open(&module.module.openable)?;
+        let path = &module.module.openable;
+        let image = match module.without_sections {
+            None => Image::open(path)?,
+            Some(_) => Image::open_by_segments(path)?,
+        };
         let bias = bias_of(&module.module, &image);
         Self::of_image(image, symbols, module.symbols.has_static_table(), bias)
     }
@@ -159,7 +163,7 @@ impl GoProgram {
     ///
     /// The file cannot be used, or it is a Go program, but damaged or of an unknown form.
     pub fn of_file(path: &Path) -> Result<Option<Self>, GoError> {
-        let image = Image::open(path)?;
+        let image = Image::open(path).or_else(|_| Image::open_by_segments(path))?;
         let symbols = Symbols::read(&image)?;
         let addresses = symbols.addresses_of(&SYMBOLS);
         Self::of_image(image, addresses, symbols.has_static_table(), 0)
@@ -193,7 +197,7 @@ impl GoProgram {
                 BuildInfo::default(),
             )
         });
-        let module_data = module_data::find(&contents, &table, firstmoduledata);
+        let module_data = module_data::find(&contents, &table, firstmoduledata, &version);
         let text_start = match (&module_data, table.text_start, text) {
             (Ok(module), _, _) => module.text,
             (Err(_), Some(start), _) | (Err(_), None, Some(start)) => start,

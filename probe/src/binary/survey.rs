@@ -137,6 +137,11 @@ pub fn survey_with(pid: u32, rules: KernelRules, costs: &HitCosts) -> Result<Sur
         });
         match OpenModule::open(module, is_executable) {
             Ok(module) => {
+                if let Some(error) = &module.without_sections {
+                    remarks.push(format!(
+                        "{path} was read without its sections and symbols: {error}"
+                    ));
+                }
                 opened.push(Some(open.len()));
                 open.push(module);
             }

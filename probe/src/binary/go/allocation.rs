@@ -1,12 +1,11 @@
 //! Which functions of Go's runtime allocate, and what their arguments hold.
 //!
 //! Compiled code and the rest of the runtime allocate through `runtime.mallocgc(size, type, ...)`: size
-//! and type are its first two arguments in every version since Go 1.5. From Go 1.26 on there are copies of
-//! it for small sizes, which the compiler calls directly where it knows the size: a probe on
-//! `mallocgc` alone misses those calls. `mallocgc` itself jumps into the same copies for sizes known
+//! and type are its first two arguments in every version since Go 1.5. From Go 1.27 on there are copies of
+//! it for objects of up to 80 bytes, which the compiler calls directly where it knows the size: a probe on
+//! `mallocgc` alone misses those calls. `mallocgc` itself calls the same copies for sizes known
 //! only at run time, so that one allocation may pass two of these functions: the outermost counts.
-//!
-//! Functions that allocate something else: the slow paths below them, by tier.
+//! The copies take the same arguments.
 
 use super::{GoFunction, GoProgram};
 use serde::Serialize;
@@ -17,7 +16,7 @@ use serde::Serialize;
 pub enum AllocationKind {
     /// `mallocgc`: any size.
     General,
-    /// A copy for objects of less than 16 bytes without pointers, of one size.
+    /// A copy for objects of less than 16 bytes without pointers.
     Tiny,
     /// A copy for one class of sizes, without pointers.
     WithoutPointers,
@@ -36,14 +35,12 @@ pub struct AllocationEntry {
     pub size: u8,
     /// Which argument holds the address of the type's description; it may be null.
     pub type_description: u8,
-    /// The number at the end of its name: for [`AllocationKind::Tiny`] the size in bytes, for the other
-    /// copies the class of sizes (`runtime/sizeclasses.go`).
-    pub number: Option<u16>,
+    /// The class of sizes that a copy is for (`internal/runtime/gc/sizeclasses.go`), from its name.
+    pub size_class: Option<u16>,
 }
 
 /// How the copies' names begin.
-const COPIES: [(&str, AllocationKind); 4] = [
-    ("runtime.mallocgcTinySize", AllocationKind::Tiny),
+const COPIES: [(&str, AllocationKind); 3] = [
     ("runtime.mallocgcTinySC", AllocationKind::Tiny),
     (
         "runtime.mallocgcSmallNoScanSC",
@@ -59,15 +56,15 @@ impl GoProgram {
     /// The functions through which this program allocates: `mallocgc` first, then copies of it by
     /// address.
     ///
-    /// Cost: five passes over all functions.
+    /// Cost: four passes over all functions.
     #[must_use]
     pub fn allocation_entries(&self) -> Vec<AllocationEntry> {
-        let entry = |function, kind, number| AllocationEntry {
+        let entry = |function, kind, size_class| AllocationEntry {
             function,
             kind,
             size: 0,
             type_description: 1,
-            number,
+            size_class,
         };
         let general = self.function("runtime.mallocgc");
         let mut entries: Vec<AllocationEntry> = general
@@ -77,9 +74,9 @@ impl GoProgram {
         for (prefix, kind) in COPIES {
             for function in self.functions_with_prefix(prefix) {
                 // Functions within them (`...SC2.func1`) and helpers have no plain number.
-                let number = function.name[prefix.len()..].parse().ok();
-                if number.is_some() {
-                    entries.push(entry(function, kind, number));
+                let size_class = function.name[prefix.len()..].parse().ok();
+                if size_class.is_some() {
+                    entries.push(entry(function, kind, size_class));
                 }
             }
         }

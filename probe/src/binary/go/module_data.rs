@@ -8,10 +8,12 @@
 //! | Go | `minpc` | `text` | `types`, `etypes` |
 //! |---|---|---|---|
 //! | 1.16 to 1.19 | 160 | 176 | 280, 288 |
-//! | 1.20 and newer | 160 | 176 | 296, 304 |
+//! | 1.20 to 1.26 | 160 | 176 | 296, 304 |
+//! | 1.27 | 160 | 176 | 296, 312 (between them the length of all descriptions) |
 //!
 //! Before 1.16 the table of functions itself tells where code is, and nothing else is read.
 
+use super::GoVersion;
 use super::contents::Contents;
 use super::function_table::{FunctionTable, TableForm};
 
@@ -45,11 +47,12 @@ pub(super) fn find(
     contents: &Contents,
     table: &FunctionTable,
     symbol: Option<u64>,
+    version: &GoVersion,
 ) -> Result<ModuleData, String> {
     if table.form == TableForm::Go12 {
         return Err("programs of Go before 1.16 have another one".to_owned());
     }
-    let fits = |address: u64| read(contents, table, address);
+    let fits = |address: u64| read(contents, table, version, address);
     symbol
         .and_then(fits)
         .or_else(|| {
@@ -62,7 +65,12 @@ pub(super) fn find(
 }
 
 /// The summary at `address`, if what is there can be one.
-fn read(contents: &Contents, table: &FunctionTable, address: u64) -> Option<ModuleData> {
+fn read(
+    contents: &Contents,
+    table: &FunctionTable,
+    version: &GoVersion,
+    address: u64,
+) -> Option<ModuleData> {
     let bytes = contents.exactly(address, LENGTH)?;
     let (words, _) = bytes.as_chunks::<8>();
     let word = |at: usize| u64::from_le_bytes(words[at / 8]);
@@ -78,15 +86,15 @@ fn read(contents: &Contents, table: &FunctionTable, address: u64) -> Option<Modu
     if !bounds_fit {
         return None;
     }
-    let types_at = match table.form {
-        TableForm::Go120 => 296,
-        _ => 280,
-    };
-    let (types, types_end) = (word(types_at), word(types_at + 8));
     // Types are data that the file holds; without them names of types are missing, no more.
-    let plausible = types < types_end
-        && !contents.is_code(types)
-        && contents.exactly(types_end - 1, 1).is_some();
+    let plausible = |(types, end): &(u64, u64)| {
+        types < end && !contents.is_code(*types) && contents.exactly(end - 1, 1).is_some()
+    };
+    let (types, types_end) = types_offsets(table.form, version)
+        .into_iter()
+        .map(|(start, end)| (word(start), word(end)))
+        .find(plausible)
+        .unwrap_or((0, 0));
     let (types, types_end) = if plausible {
         (types, types_end)
     } else {
@@ -98,4 +106,14 @@ fn read(contents: &Contents, table: &FunctionTable, address: u64) -> Option<Modu
         types,
         types_end,
     })
+}
+
+/// Where `types` and `etypes` may stand in the summary, likeliest first.
+fn types_offsets(form: TableForm, version: &GoVersion) -> Vec<(usize, usize)> {
+    match form {
+        TableForm::Go12 | TableForm::Go116 | TableForm::Go118 => vec![(280, 288)],
+        TableForm::Go120 if version.release.is_none() => vec![(296, 304), (296, 312)],
+        TableForm::Go120 if version.at_least(1, 27) => vec![(296, 312)],
+        TableForm::Go120 => vec![(296, 304)],
+    }
 }
