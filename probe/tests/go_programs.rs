@@ -451,7 +451,8 @@ proptest! {
                 _ => 0..bytes.len(),
             };
             let at = range.start + place.index(range.len());
-            bytes[at.min(bytes.len() - 1)] = value;
+            let last = bytes.len() - 1;
+            bytes[at.min(last)] = value;
         }
         if let Some(cut) = cut {
             let length = cut.index(bytes.len());

@@ -104,7 +104,7 @@ pub struct RuntimeLayout {
     pub from_debug_information: bool,
 }
 
-/// What is known of a release without its debug information.
+/// What is known of a release without its debug information, in bytes on processors of 64 bits.
 struct KnownRelease {
     from: Release,
     to: Release,
@@ -114,8 +114,26 @@ struct KnownRelease {
     pauses: u64,
 }
 
-/// Offsets in bytes on processors of 64 bits, as the debug information of programs of these releases has them.
-const KNOWN: [KnownRelease; 0] = [];
+const fn known(from: u16, to: u16, goid: u64, time_to_run: u64, pauses: u64) -> KnownRelease {
+    KnownRelease {
+        from: Release(1, from),
+        to: Release(1, to),
+        goid,
+        time_to_run,
+        pauses,
+    }
+}
+
+/// As the debug information of programs built by 1.19.8, 1.21.13, 1.22.10, 1.23.9, 1.24.11, 1.25.5,
+/// 1.26.6 and 1.27.3 has it.
+const KNOWN: [KnownRelease; 6] = [
+    known(19, 19, 152, 312, 7744),
+    known(21, 21, 152, 320, 7744),
+    known(22, 22, 152, 320, 4224),
+    known(23, 24, 160, 320, 4224),
+    known(25, 25, 152, 344, 4248),
+    known(26, 27, 152, 360, 4264),
+];
 
 impl GoProgram {
     /// Where the runtime keeps what can be read without probes.
@@ -200,7 +218,9 @@ impl GoProgram {
 
     /// By the table of versions, for a program without debug information.
     fn known_layout(&self, why: &str) -> RuntimeLayout {
-        let release = self.version.release.filter(|_| !self.version.development);
+        // Experiments may add fields, and a development version has any of two releases.
+        let plain = !self.version.development && self.build.setting("GOEXPERIMENT").is_none();
+        let release = self.version.release.filter(|_| plain);
         let known = release.and_then(|release| {
             let mut known = KNOWN.iter();
             known.find(|known| (known.from..=known.to).contains(&release))

@@ -95,11 +95,6 @@ fn read(
         .map(|(start, end)| (word(start), word(end)))
         .find(plausible)
         .unwrap_or((0, 0));
-    let (types, types_end) = if plausible {
-        (types, types_end)
-    } else {
-        (0, 0)
-    };
     Some(ModuleData {
         address,
         text,
