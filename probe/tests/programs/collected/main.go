@@ -7,9 +7,11 @@
 //	storm MS MB      allocates for MS milliseconds beside MB megabytes that live: assists come by the thousand
 //	deep MS N        N goroutines recurse deeply at once, so that stacks grow and move, and allocate
 //	allocate N       N objects of type order, of 200 bytes with pointers
+//	total            nothing: what follows is since the program began
 //
 // The line that it prints: collections, sum of PauseNs, allocations, sum of the buckets of
-// /sched/latencies:seconds and of /gc/pauses:seconds, each since the work began.
+// /sched/latencies:seconds and of /gc/pauses:seconds, each since the work began. Storm, deep and
+// allocate begin and end with a collection, so that none is under way at either end.
 package main
 
 import (
@@ -136,8 +138,15 @@ func main() {
 			}
 			return value
 		}
+		// A collection that is under way would be counted on one side only.
+		settle := words[0] != "gc" && words[0] != "read" && words[0] != "total"
+		if settle {
+			runtime.GC()
+		}
 		before := count()
 		switch words[0] {
+		case "total":
+			before = counted{}
 		case "gc":
 			for i := 0; i < number(1); i++ {
 				runtime.GC()
@@ -153,6 +162,9 @@ func main() {
 			deep(time.Duration(number(1))*time.Millisecond, number(2))
 		case "allocate":
 			allocate(number(1))
+		}
+		if settle {
+			runtime.GC()
 		}
 		after := count()
 		fmt.Println(after.collections-before.collections, after.pauses-before.pauses,
