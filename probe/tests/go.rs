@@ -56,6 +56,12 @@ const PLAIN: Build = Build {
     cgo: false,
 };
 
+const STRIPPED: Build = Build {
+    name: "stripped",
+    flags: &["-ldflags=-s -w"],
+    cgo: false,
+};
+
 /// Builds the program, once for each way; gives its path.
 fn built(build: Build) -> PathBuf {
     static DONE: Mutex<Vec<&str>> = Mutex::new(Vec::new());
@@ -394,11 +400,7 @@ fn stripped_static_position_independent_and_cgo_builds_are_counted_alike() {
     }
     let _alone = alone();
     let builds = [
-        Build {
-            name: "stripped",
-            flags: &["-ldflags=-s -w"],
-            cgo: false,
-        },
+        STRIPPED,
         Build {
             name: "pie",
             flags: &["-buildmode=pie"],
@@ -423,6 +425,48 @@ fn stripped_static_position_independent_and_cgo_builds_are_counted_alike() {
         assert_eq!(seen.sums("gc_cycle").events, 25, "{build:?}");
         drop(session);
         survives(build, "gc,gc-detail");
+    }
+}
+
+#[test]
+fn a_slow_assist_has_the_stack_of_who_allocated_also_in_a_stripped_program() {
+    if is_skipped() {
+        return;
+    }
+    let _alone = alone();
+    for build in [PLAIN, STRIPPED] {
+        let program = Collected::start(build);
+        let options = Options {
+            series: "gc".parse().unwrap(),
+            stacks: true,
+            budget: 1e6,
+            interval: Duration::from_millis(200),
+            ..Options::default()
+        };
+        let mut session = Session::attach(program.talker.pid(), options).unwrap();
+        let mut talker = program.talker;
+        let (seen, _) = common::watch(&mut session, || account(&mut talker, "storm 700 30"));
+        let table = session.take_stacks();
+        let of_assists: Vec<String> = seen
+            .events()
+            .filter(|event| event.name == "gc_assist")
+            .filter_map(|event| event.stack)
+            .filter_map(|id| table.stacks.iter().find(|stack| stack.id == id))
+            .map(|stack| {
+                let names = stack.frames.iter().map(|frame| frame.name.as_str());
+                names.collect::<Vec<_>>().join(" < ")
+            })
+            .collect();
+        assert!(of_assists.len() >= 5, "{of_assists:?}");
+        let whole = of_assists.iter().filter(|names| {
+            let named = names.starts_with("runtime.mallocgc < runtime.");
+            named && names.contains(" < main.storm")
+        });
+        // A copy that ends in the middle of a frame is honest, but rare.
+        assert!(
+            whole.count() * 10 >= of_assists.len() * 9,
+            "{build:?}: {of_assists:#?}"
+        );
     }
 }
 
