@@ -13,6 +13,7 @@
 
 mod c_library;
 pub mod debug;
+mod dynamic;
 pub mod frames;
 mod source;
 
@@ -308,25 +309,6 @@ impl Image {
                     .collect(),
             )
         })
-    }
-
-    /// The value of the first entry with this tag (`DT_...`) in the table for the dynamic linker,
-    /// which is found without the section table. None if there is none.
-    #[must_use]
-    pub fn dynamic_value(&self, tag: u64) -> Option<u64> {
-        /// More entries than any linker writes, in bytes.
-        const LONGEST_TABLE: u64 = 1 << 16;
-        let range = self.dynamic.clone()?;
-        let length = (range.end - range.start).min(LONGEST_TABLE);
-        let bytes = self
-            .source
-            .bytes("the dynamic table", range.start, length)
-            .ok()?;
-        let (words, _) = bytes.as_chunks::<8>();
-        words
-            .chunks_exact(2)
-            .find(|entry| u64::from_le_bytes(entry[0]) == tag)
-            .map(|entry| u64::from_le_bytes(entry[1]))
     }
 
     fn read_segments(&mut self, header: &FileHeader64<LittleEndian>) -> Result<(), ElfError> {

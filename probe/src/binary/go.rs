@@ -5,11 +5,11 @@
 //!
 //! | what | from | also in stripped programs |
 //! |---|---|---|
-//! | version, module, settings | [`build_info`] | yes |
-//! | functions: address, end, name | [`function_table`] | yes |
-//! | where code and types begin | [`module_data`] | yes |
-//! | names of types | [`types`] | yes |
-//! | places of fields in the runtime's data | [`layout`]: DWARF | no; a few by a table of versions |
+//! | version, module, settings | `build_info` | yes |
+//! | functions: address, end, name | `function_table` | yes |
+//! | where code and types begin | `module_data` | yes |
+//! | names of types | `types` | yes |
+//! | places of fields in the runtime's data | `layout`: DWARF | no; a few by a table of versions |
 //! | addresses of the runtime's data | symbols | no |
 //!
 //! **Two functions of one name.** Go functions pass arguments in registers, Go's assembler on the
@@ -98,6 +98,9 @@ const SYMBOLS: [&str; 7] = [
     "runtime.memstats",
     "runtime.work",
 ];
+
+/// More places that begin like a table of functions are not tried: each is read up to its segment's end.
+const MOST_CANDIDATES: usize = 4;
 
 /// A Go program, as its file describes it.
 #[derive(Debug)]
@@ -356,7 +359,7 @@ fn find_table(
     if is_go {
         for form in TableForm::ALL {
             let begin = FunctionTable::begin(form, &contents.image);
-            for address in contents.places_of(&begin, 8, 16) {
+            for address in contents.places_of(&begin, 8, MOST_CANDIDATES) {
                 let bytes = contents.up_to(address, LONGEST_TABLE);
                 let table = bytes.and_then(|bytes| FunctionTable::parse(bytes, address).ok());
                 if table.is_some() {

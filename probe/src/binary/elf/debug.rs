@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 /// The longest section after decompression.
-const LONGEST: u64 = 1 << 30;
+const LONGEST: u64 = 256 << 20;
 
 /// More fields than any structure has that is asked for.
 const MOST_FIELDS: usize = 4096;
@@ -243,7 +243,7 @@ fn inflated(bytes: &[u8]) -> Result<Vec<u8>, DebugError> {
         .read_to_end(&mut whole)
         .map_err(|error| DebugError::Damaged(format!("decompression: {error}")))?;
     if whole.len() as u64 > LONGEST {
-        return Err(DebugError::Damaged("longer than 1 GiB".to_owned()));
+        return Err(DebugError::Damaged("longer than 256 MiB".to_owned()));
     }
     Ok(whole)
 }

@@ -56,7 +56,7 @@ impl GoProgram {
     /// The functions through which this program allocates: `mallocgc` first, then copies of it by
     /// address.
     ///
-    /// Cost: four passes over all functions.
+    /// Cost: two passes over all functions.
     #[must_use]
     pub fn allocation_entries(&self) -> Vec<AllocationEntry> {
         let entry = |function, kind, size_class| AllocationEntry {
@@ -71,13 +71,14 @@ impl GoProgram {
             .map(|function| entry(function, AllocationKind::General, None))
             .into_iter()
             .collect();
-        for (prefix, kind) in COPIES {
-            for function in self.functions_with_prefix(prefix) {
-                // Functions within them (`...SC2.func1`) and helpers have no plain number.
-                let size_class = function.name[prefix.len()..].parse().ok();
-                if size_class.is_some() {
-                    entries.push(entry(function, kind, size_class));
-                }
+        for function in self.functions_with_prefix("runtime.mallocgc") {
+            // Functions within them (`...SC2.func1`) and helpers have no plain number.
+            let copy = COPIES.iter().find_map(|(prefix, kind)| {
+                let number = function.name.strip_prefix(prefix)?;
+                Some((*kind, number.parse().ok()?))
+            });
+            if let Some((kind, size_class)) = copy {
+                entries.push(entry(function, kind, Some(size_class)));
             }
         }
         entries

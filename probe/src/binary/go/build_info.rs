@@ -28,10 +28,11 @@ const LONGEST_VERSION: u64 = 4 << 10;
 const LONGEST_LIST: u64 = 4 << 20;
 
 /// Settings that are kept: those that change what can be traced.
-const SETTINGS: [&str; 9] = [
+const SETTINGS: [&str; 10] = [
     "-buildmode",
     "-compiler",
     "-ldflags",
+    "-pgo",
     "-race",
     "-asan",
     "-msan",
@@ -195,13 +196,14 @@ mod tests {
     fn what_matters_of_a_build_is_kept() {
         let info = BuildInfo::parse(
             b"path\texample.org/orders/cmd\nmod\texample.org/orders\t(devel)\t\ndep\ta\tv1\n\
-              build\t-compiler=gc\nbuild\t-ldflags=\"-s -w\"\nbuild\tCGO_ENABLED=0\nbuild\tvcs.time=x\nbuild\n",
+              build\t-compiler=gc\nbuild\t-pgo=/src/default.pgo\nbuild\t-ldflags=\"-s -w\"\nbuild\tCGO_ENABLED=0\nbuild\tvcs.time=x\nbuild\n",
         );
         assert_eq!(info.package.as_deref(), Some("example.org/orders/cmd"));
         assert_eq!(info.module.as_deref(), Some("example.org/orders"));
         assert_eq!(info.module_version.as_deref(), Some("(devel)"));
         assert_eq!(info.setting("-ldflags"), Some("-s -w"));
         assert_eq!(info.setting("CGO_ENABLED"), Some("0"));
+        assert_eq!(info.setting("-pgo"), Some("/src/default.pgo"));
         assert_eq!(info.setting("vcs.time"), None);
     }
 

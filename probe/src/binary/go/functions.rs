@@ -23,25 +23,31 @@ pub struct GoFunction {
 
 impl GoProgram {
     /// The function with this name. Of several (a function and wrappers of it), the one that does
-    /// the work. None if the program has none: the compiler may have inlined all calls of it.
+    /// the work. None if the program has none: the compiler may have inlined all calls of it,
+    /// as it does with some of the runtime's where a profile (`-pgo`) makes it.
     ///
     /// Cost: one pass over all functions, some 10 ns each.
     #[must_use]
     pub fn function(&self, name: &str) -> Option<GoFunction> {
-        let mut best: Option<(Entry<'_>, bool)> = None;
+        self.functions(&[name]).pop()?
+    }
+
+    /// The functions with these names, in their order, each as [`function`](Self::function) gives it.
+    ///
+    /// Cost: one pass for all of them.
+    #[must_use]
+    pub fn functions(&self, names: &[&str]) -> Vec<Option<GoFunction>> {
+        let mut best: Vec<Option<Entry<'_>>> = vec![None; names.len()];
         for entry in self.table.entries() {
-            if entry.name != name.as_bytes() {
-                continue;
-            }
-            let is_wrapper = self.is_wrapper(&entry);
-            let better = best.is_none_or(|(have, have_is_wrapper)| {
-                (is_wrapper, have.end - have.start) < (have_is_wrapper, entry.end - entry.start)
-            });
-            if better {
-                best = Some((entry, is_wrapper));
+            for (name, best) in names.iter().zip(&mut best) {
+                let is_it = entry.name == name.as_bytes();
+                if is_it && best.is_none_or(|have| self.rank(&have) < self.rank(&entry)) {
+                    *best = Some(entry);
+                }
             }
         }
-        self.placed(&best?.0)
+        let placed = best.iter().map(|entry| self.placed(entry.as_ref()?));
+        placed.collect()
     }
 
     /// All functions whose names begin so, wrappers left out, by address.
@@ -70,6 +76,11 @@ impl GoProgram {
     /// that kind differs between versions of Go, but has always been the greatest.
     fn is_wrapper(&self, entry: &Entry<'_>) -> bool {
         entry.kind != 0 && entry.kind == self.wrapper_kind
+    }
+
+    /// Of functions with one name, the greatest is the one that works.
+    fn rank(&self, entry: &Entry<'_>) -> (bool, u64) {
+        (!self.is_wrapper(entry), entry.end - entry.start)
     }
 
     fn placed(&self, entry: &Entry<'_>) -> Option<GoFunction> {

@@ -1,7 +1,7 @@
 //! What can be traced in a Go program, for a reader and for a session.
 //!
-//! Cost: besides reading the program, one pass over its functions for each that is looked up, and
-//! over its debug information.
+//! Cost: besides reading the program, some passes over its functions, decoding those that are probed,
+//! and going through its debug information.
 
 use super::{AllocationEntry, BuildInfo, GoProgram, GoVersion, TableForm};
 use super::{GoFunction, RuntimeLayout};
@@ -10,6 +10,7 @@ use crate::binary::sites::{HitCosts, KernelRules, Plan, Purpose};
 use serde::Serialize;
 
 /// A function of Go's runtime that is worth a probe.
+#[derive(Clone, Copy)]
 struct Wanted {
     name: &'static str,
     arguments: &'static [u8],
@@ -151,11 +152,16 @@ impl GoProgram {
     /// passed on.
     #[must_use]
     pub fn survey(&self, module: usize, rules: KernelRules, costs: &HitCosts) -> SurveyedGo {
+        let places = self.functions(&WANTED.map(|wanted| wanted.name));
         let plans: Vec<GoFunctionPlan> = WANTED
             .iter()
-            .map(|wanted| {
-                let place = self.function(wanted.name);
+            .zip(places)
+            .map(|(wanted, place)| {
                 let plan = match &place {
+                    None if self.has_profile() => Err(
+                        "this program has no such function: the compiler inlined all its calls, by a profile (-pgo)"
+                            .to_owned(),
+                    ),
                     None => Err("this program has no such function".to_owned()),
                     Some(place) => self
                         .plan(place, wanted.arguments, wanted.purpose, rules, costs)
@@ -196,6 +202,13 @@ impl GoProgram {
         }
     }
 
+    /// Whether the compiler was told by a profile what to inline. It then inlines functions of the
+    /// runtime too.
+    fn has_profile(&self) -> bool {
+        let profile = self.build.setting("-pgo");
+        profile.is_some_and(|profile| !matches!(profile, "" | "off"))
+    }
+
     fn left_out(
         &self,
         layout: &Result<RuntimeLayout, String>,
@@ -207,6 +220,12 @@ impl GoProgram {
                 "goroutines, sizes and types: {} passes arguments on the stack (Go 1.17 and newer use registers)",
                 self.version()
             ));
+        }
+        if self.has_profile() {
+            left_out.push(
+                "calls that the compiler inlined by a profile (-pgo): of the runtime's smaller functions some or all"
+                    .to_owned(),
+            );
         }
         if no_allocations {
             left_out.push("allocations: it has no runtime.mallocgc".to_owned());
