@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use common::{Seen, Talker};
+use tailcut_probe::tick::SlowEvent;
 use tailcut_probe::{Options, Session};
 use tempfile::TempDir;
 
@@ -288,7 +289,7 @@ fn the_time_in_assists_is_that_of_the_runtimes_own_trace() {
         assert!(assists.events >= work.events / 2 && assists.total > work.total / 2);
         // Nearly all of it is listed one by one, with the goroutine that it was.
         let listed = seen.events().filter(|event| event.name == "gc_assist");
-        let listed_ns: u64 = listed.map(|event| event.length_ns()).sum();
+        let listed_ns: u64 = listed.map(SlowEvent::length_ns).sum();
         assert!(
             listed_ns * 10 >= assists.total * 9,
             "{listed_ns} of {} ns are listed",
