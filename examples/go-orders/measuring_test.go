@@ -260,3 +260,32 @@ func TestPrintingASecondAllocatesNextToNothing(t *testing.T) {
 type discarded struct{}
 
 func (*discarded) Write(text []byte) (int, error) { return len(text), nil }
+
+func BenchmarkMeasuring(b *testing.B) {
+	clock := newClock()
+	b.Run("clock", func(b *testing.B) {
+		for n := 0; n < b.N; n++ {
+			clock.now()
+		}
+	})
+	b.Run("kernel's clock", func(b *testing.B) {
+		for n := 0; n < b.N; n++ {
+			clock.kernel()
+		}
+	})
+	relay, err := newRelay()
+	if err != nil {
+		b.Fatal(err)
+	}
+	current := relay.current()
+	b.Run("note", func(b *testing.B) {
+		for n := uint64(0); n < uint64(b.N); n++ {
+			current.note(n, n, n+400+n%128, 1)
+		}
+	})
+	b.Run("note, each slower than the last", func(b *testing.B) {
+		for n := uint64(0); n < uint64(b.N); n++ {
+			current.note(n, n+n, n+n+n, 1)
+		}
+	})
+}

@@ -4,7 +4,9 @@ package main
 // array, the slot of the request in a key's low bits. A request that is not among the slowest costs
 // one comparison.
 type slowSet struct {
-	keys     [slowKept]uint64 // response << slotBits | slot; the first is the next to go
+	// response << slotBits | slot; the first is the next to go. Behind the last place stands a key that
+	// is never less than another, so that every parent has two children.
+	keys     [slowKept + 1]uint64
 	requests [slowKept]slowRequest
 	kept     int
 }
@@ -41,6 +43,7 @@ func (s *slowSet) keep(request slowRequest) {
 			place++
 		}
 		s.keys[place] = key
+		s.keys[slowKept] = 1 << 62
 		return
 	}
 	slot := s.keys[0] % slowKept
@@ -48,17 +51,13 @@ func (s *slowSet) keep(request slowRequest) {
 	s.sink(response | slot)
 }
 
-// sink puts a key in the first place and restores the heap.
+// sink puts a key in the first place and restores the heap. Which child is less cannot be predicted,
+// so it is computed: by the sign of their difference.
 func (s *slowSet) sink(key uint64) {
 	hole := 0
-	for {
+	for hole < slowKept/2 {
 		least := 2*hole + 1
-		if least >= slowKept {
-			break
-		}
-		if least+1 < slowKept && s.keys[least+1] < s.keys[least] {
-			least++
-		}
+		least += int((s.keys[least+1] - s.keys[least]) >> 63)
 		if key <= s.keys[least] {
 			break
 		}
