@@ -99,11 +99,11 @@ func TestTheSameSeedGivesTheSameChecksumInEveryForm(t *testing.T) {
 func TestASignalEndsARunAtOnceWithALastLine(t *testing.T) {
 	plan := shortPlan("sync-pool")
 	plan.seconds = time.Hour
-	go func() {
-		time.Sleep(700 * time.Millisecond)
-		syscall.Kill(syscall.Getpid(), syscall.SIGTERM)
-	}()
-	lines := ranInProcess(t, plan)
+	var out interruptedOutput
+	if err := runInProcess(plan, &out); err != nil {
+		t.Fatal(err)
+	}
+	lines := printedLines(t, out.Bytes())
 	end := lines[len(lines)-1]
 	if end.Kind != "ended" || end.Partial != "interrupted" || end.ScheduleKept {
 		t.Errorf("%+v", end)
@@ -115,6 +115,16 @@ func TestASignalEndsARunAtOnceWithALastLine(t *testing.T) {
 	if total != end.Requests {
 		t.Errorf("%d requests in the seconds, %d in all", total, end.Requests)
 	}
+}
+
+// interruptedOutput interrupts the process shortly after its first line, in the middle of the second that follows.
+type interruptedOutput struct{ bytes.Buffer }
+
+func (o *interruptedOutput) Write(line []byte) (int, error) {
+	if o.Len() == 0 {
+		time.AfterFunc(500*time.Millisecond, func() { syscall.Kill(syscall.Getpid(), syscall.SIGTERM) })
+	}
+	return o.Buffer.Write(line)
 }
 
 func TestAStressRunComesToItsEndWithAllFramesWhole(t *testing.T) {
