@@ -18,28 +18,14 @@ type flatRequest struct {
 	receipt  uint64
 	card     cardToken
 	itemsLen uint8
-	entries  uint8
 	lines    [maxItems]Item
-	metadata [maxMetadata]flatEntry
+	metadata Metadata
 }
 
-type flatEntry struct {
-	key   keyText
-	value valueText
-}
-
-func (r *flatRequest) clientID() uint64 { return r.client }
-func (r *flatRequest) account() uint32  { return r.userID }
-func (r *flatRequest) items() []Item    { return r.lines[:r.itemsLen] }
-
-func (r *flatRequest) metadataHash() uint64 {
-	sum := uint64(0)
-	for n := range r.metadata[:r.entries] {
-		entry := &r.metadata[n]
-		sum += entryHash(entry.key.text(), entry.value.text())
-	}
-	return sum
-}
+func (r *flatRequest) clientID() uint64     { return r.client }
+func (r *flatRequest) account() uint32      { return r.userID }
+func (r *flatRequest) items() []Item        { return r.lines[:r.itemsLen] }
+func (r *flatRequest) metadataHash() uint64 { return r.metadata.hash() }
 
 func (r *flatRequest) accept(id, netCents uint64) {
 	r.mu.Lock()
@@ -86,12 +72,7 @@ func (s *freeListStore) keep(view *orderView) (order, error) {
 	for n := 0; n < view.items; n++ {
 		request.lines[n] = view.item(n)
 	}
-	request.entries = uint8(view.entries)
-	for n := 0; n < view.entries; n++ {
-		key, value := view.entry(n)
-		request.metadata[n].key.set(key)
-		request.metadata[n].value.set(value)
-	}
+	request.metadata.set(view)
 	return request, nil
 }
 

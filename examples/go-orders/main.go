@@ -3,7 +3,7 @@
 // (in-process), over the network (serve), and by a tracer that must not break it (stress).
 //
 // Files, in the order of a request: arguments, wire, service (with rules), then a file for each
-// form (request, pooled, free_list). What measures: worker, pacing, histogram, slow, clock. What
+// form (request, pooled, free_list; metadata). What measures: worker, pacing, histogram, slow, clock. What
 // reports: conduct, output, collector.
 //
 // Linux only. Standard library only, so that `go build` needs no network.

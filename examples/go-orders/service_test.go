@@ -61,7 +61,7 @@ func TestAllocationsOfARequestAreWhatEachFormClaims(t *testing.T) {
 	}{
 		// The order, its items and its map; the map's bucket and the texts, where it has entries.
 		{"heap", 3, 8},
-		// Now and then a collection empties the pool, or an order has metadata for the first time.
+		// Now and then a collection empties the pool.
 		{"sync-pool", 0, 0.05},
 		{"free-list", 0, 0},
 	} {
