@@ -129,7 +129,8 @@ pub struct TargetArguments {
 #[derive(Debug, Args)]
 pub struct TraceArguments {
     /// What to trace, separated by commas: malloc, free, slow-paths (calls, in short windows), faults,
-    /// syscalls, sched, futex, kernel, tlb, pool (pauses), default, all.
+    /// syscalls, sched, futex, kernel, tlb, pool, gc (pauses; gc in Go programs only), gc-detail, go-alloc
+    /// (of Go programs, in short windows), default, all.
     #[arg(long, default_value = "default", value_name = "LIST")]
     pub series: Selection,
     /// From which length on a pause or call is recorded by itself, with its thread.

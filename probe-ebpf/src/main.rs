@@ -15,7 +15,9 @@
 //! | `faults.rs` | `page_fault_user`, `page_fault_kernel`; the software events of minor and major faults |
 //! | `memory.rs` | `contention_begin`, `contention_end`, `tlb_flush`, compaction and direct reclaim |
 //! | `lives.rs` | `sched_process_fork`, `sched_process_exec`, `sched_process_exit` |
-//! | `calls.rs` | probe sites in user space |
+//! | `calls.rs` | probe sites in user space: allocators, static probes |
+//! | `go.rs` | probe sites in Go's runtime |
+//! | `registers.rs` | what all of them read: the site that was hit, its arguments |
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -23,10 +25,12 @@
 mod programs {
     pub mod calls;
     pub mod faults;
+    pub mod go;
     pub mod lives;
     pub mod maps;
     pub mod memory;
     pub mod recording;
+    pub mod registers;
     pub mod scheduler;
     pub mod system_calls;
     pub mod target;

@@ -22,8 +22,18 @@ pub const VALID_KERNEL: u32 = 3;
 pub const VALID_CALLS: u32 = 4;
 /// Number of objects that static probes told of.
 pub const VALID_PROBES: u32 = 5;
+/// Number of those where Go's runtime stops and starts all threads.
+pub const VALID_WORLD: u32 = 6;
+/// Number of those in what goroutines do for Go's collector.
+pub const VALID_ASSISTS: u32 = 7;
 /// How many there are.
-pub const VALID: u32 = 6;
+pub const VALID: u32 = 8;
+
+/// Calls of Go functions that can be under way at one time; beyond it the oldest are forgotten.
+pub const MAX_GO_CALLS: u32 = 16 << 10;
+
+/// Processes whose collections can be followed at one time.
+pub const MAX_WORLDS: u32 = 1024;
 
 /// Call sites that are told apart.
 pub const MAX_CALLERS: u32 = 8 << 10;
@@ -154,6 +164,48 @@ pub struct Thread {
     pub stack_wanted: u64,
 }
 
+/// Key of a call of a Go function that is under way.
+///
+/// Not by thread and place on the stack, as other calls: a goroutine may park in the call and go on on
+/// another thread, and its stack may move.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GoCallKey {
+    /// Address of the goroutine (`runtime.g`) that calls.
+    pub goroutine: u64,
+    /// Its process.
+    pub process: u32,
+    /// Series of the call.
+    pub series: u32,
+}
+
+/// A call of a Go function that is under way.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GoCall {
+    /// When it began.
+    pub start_ns: u64,
+    /// Bytes that were asked for.
+    pub bytes: u64,
+    /// The type of what is allocated, or the goroutine's number.
+    pub detail: u64,
+}
+
+/// Where the collector of a Go process stands. Zero stands for "not known" in each time.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct World {
+    /// When all threads began to be stopped.
+    pub stop_ns: u64,
+    /// When the stop began that began the collection.
+    pub cycle_ns: u64,
+    /// Why all threads are stopped, as the runtime numbers reasons.
+    pub reason: u64,
+    /// Which stop of a collection it is: [`WORLD_SWEEP_TERMINATION`](crate::sites::WORLD_SWEEP_TERMINATION)
+    /// or [`WORLD_MARK_TERMINATION`](crate::sites::WORLD_MARK_TERMINATION); 0 for none of them.
+    pub phase: u64,
+}
+
 /// A sampled object that is alive.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -242,6 +294,8 @@ pub struct Rate {
     pub lives: u64,
     /// When that began.
     pub lives_since_ns: u64,
+    /// Events of a collector sent since, which have limits of their own.
+    pub collector_events: u64,
 }
 
 /// Class of a system call as a reason to be off the CPU.

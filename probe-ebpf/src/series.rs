@@ -87,10 +87,24 @@ pub enum Fixed {
     OtelFree,
     SampledMalloc,
     SampledFree,
+    GcCycle,
+    GcStwSweepTermination,
+    GcStwMarkTermination,
+    GcStwOther,
+    GcAssist,
+    GcAssistWork,
+    GcSweepAssist,
+    GoHeapGrow,
+    GoAlloc,
+    GoAllocRefill,
+    GoAllocSpan,
+    GoAllocOs,
+    GoSchedulerLatency,
+    GoRuntimeGcPauses,
 }
 
 /// All of them, in the order of their numbers.
-pub const FIXED: [Fixed; 34] = [
+pub const FIXED: [Fixed; 48] = [
     Fixed::Mmap,
     Fixed::Munmap,
     Fixed::Mremap,
@@ -125,6 +139,20 @@ pub const FIXED: [Fixed; 34] = [
     Fixed::OtelFree,
     Fixed::SampledMalloc,
     Fixed::SampledFree,
+    Fixed::GcCycle,
+    Fixed::GcStwSweepTermination,
+    Fixed::GcStwMarkTermination,
+    Fixed::GcStwOther,
+    Fixed::GcAssist,
+    Fixed::GcAssistWork,
+    Fixed::GcSweepAssist,
+    Fixed::GoHeapGrow,
+    Fixed::GoAlloc,
+    Fixed::GoAllocRefill,
+    Fixed::GoAllocSpan,
+    Fixed::GoAllocOs,
+    Fixed::GoSchedulerLatency,
+    Fixed::GoRuntimeGcPauses,
 ];
 
 /// Number of series in all.

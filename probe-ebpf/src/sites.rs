@@ -41,6 +41,20 @@ pub const BORN: u32 = 4;
 /// An object was freed. Place: its address.
 pub const DIED: u32 = 5;
 
+/// Go's runtime begins to stop all threads of the process. Place: the reason, as the runtime numbers it.
+pub const WORLD_STOP: u32 = 6;
+/// The stop that is going on is that of a collection's beginning: sweep termination.
+pub const WORLD_SWEEP_TERMINATION: u32 = 7;
+/// The stop that is going on is that of a collection's end: mark termination.
+pub const WORLD_MARK_TERMINATION: u32 = 8;
+/// All threads are about to be started again.
+pub const WORLD_START: u32 = 9;
+/// They have been.
+pub const WORLD_STARTED: u32 = 10;
+
+/// Number of the register that holds the goroutine in Go code (`R14`, since Go 1.17), as in [`Place::register`].
+pub const GOROUTINE_REGISTER: u32 = 14;
+
 /// Where an argument is.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //!
 //! From a process number to instructions: the files that are mapped in it ([`process`]), what
 //! these files say about themselves ([`elf`], [`symbols`], [`notes`]), which allocators live in
-//! them ([`allocators`]), and at which instruction of a function a probe is cheapest ([`sites`]).
+//! them ([`allocators`]), what Go built ([`go`]), and at which instruction of a function a probe is cheapest ([`sites`]).
 //! [`survey()`] puts the answers together for a reader.
 //!
 //! Nothing here attaches anything or needs BPF: reading `/proc/PID` is enough. For a process of
@@ -22,6 +22,7 @@
 
 pub mod allocators;
 pub mod elf;
+pub mod go;
 pub mod notes;
 mod printable;
 pub mod process;

@@ -34,11 +34,18 @@ pub enum Group {
     Tlb,
     /// Static probes of `tailcut-pool`, and of allocators that follow the `otel_memory` contract.
     Pool,
+    /// Go's collector: its cycles, its stops of the world, what goroutines do for it; and the
+    /// runtime's own histograms.
+    Gc,
+    /// What goroutines do for Go's collector that is hit too often to stay attached.
+    GcDetail,
+    /// Go's allocator, with its tiers.
+    GoAlloc,
 }
 
 impl Group {
     /// All groups, as `--series` names them.
-    pub const ALL: [Group; 10] = [
+    pub const ALL: [Group; 13] = [
         Group::Malloc,
         Group::Free,
         Group::SlowPaths,
@@ -49,16 +56,20 @@ impl Group {
         Group::Kernel,
         Group::Tlb,
         Group::Pool,
+        Group::Gc,
+        Group::GcDetail,
+        Group::GoAlloc,
     ];
 
     /// Those whose hits are rare enough to stay attached: pauses, not calls.
-    pub const DEFAULT: [Group; 6] = [
+    pub const DEFAULT: [Group; 7] = [
         Group::Faults,
         Group::Syscalls,
         Group::Sched,
         Group::Futex,
         Group::Kernel,
         Group::Pool,
+        Group::Gc,
     ];
 
     /// Its word on the command line.
@@ -74,13 +85,29 @@ impl Group {
             Group::Kernel => "kernel",
             Group::Tlb => "tlb",
             Group::Pool => "pool",
+            Group::Gc => "gc",
+            Group::GcDetail => "gc-detail",
+            Group::GoAlloc => "go-alloc",
         }
     }
 
     /// Whether its hooks are probe sites in user space that ordinary calls hit: millions of times a
     /// second, so that they are attached in short windows only.
     pub const fn is_windowed(self) -> bool {
-        matches!(self, Group::Malloc | Group::Free | Group::SlowPaths)
+        matches!(
+            self,
+            Group::Malloc | Group::Free | Group::SlowPaths | Group::GcDetail | Group::GoAlloc
+        )
+    }
+
+    /// Whether it is of Go programs only. In any other it has no series, which is nothing to tell.
+    pub const fn is_of_go(self) -> bool {
+        matches!(self, Group::Gc | Group::GcDetail | Group::GoAlloc)
+    }
+
+    /// Whether its hooks are probe sites in user space.
+    pub const fn has_sites(self) -> bool {
+        self.is_windowed() || matches!(self, Group::Pool | Group::Gc)
     }
 }
 
@@ -94,7 +121,7 @@ impl fmt::Display for Group {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{word:?} is no series; choose from malloc, free, slow-paths, faults, syscalls, sched, futex, kernel, tlb, pool, \
-     default, all"
+     gc, gc-detail, go-alloc, default, all"
 )]
 pub struct UnknownSeries {
     word: String,
@@ -198,6 +225,11 @@ pub struct Series {
     pub unit: Unit,
     /// Whether a thread makes no progress on its request during it.
     pub pause: bool,
+    /// Whether all threads of the process pause, not only the one that it was noticed on.
+    pub process_wide: bool,
+    /// Whether waits for other threads that begin within it are part of it, not causes of their own: who
+    /// is stopped by the collector, or works for it, waits for it.
+    pub owns_waits: bool,
     /// What it measures, in one line.
     pub what: &'static str,
     /// Where it is measured.
@@ -206,6 +238,14 @@ pub struct Series {
     pub detail: Option<&'static str>,
     /// The allocator's number, for its calls.
     pub allocator: Option<u32>,
+}
+
+impl Series {
+    /// Whether it is counted by Go's runtime itself, not by a hook.
+    pub fn is_of_runtime(&self) -> bool {
+        self.number == Fixed::GoSchedulerLatency as u32
+            || self.number == Fixed::GoRuntimeGcPauses as u32
+    }
 }
 
 /// All series, in the order of their numbers.
@@ -263,6 +303,8 @@ fn of_allocator(allocator: u32, call: Call) -> Series {
         group,
         unit: Unit::Nanoseconds,
         pause: true,
+        process_wide: false,
+        owns_waits: false,
         what,
         hooks: "probe sites in the allocator's code",
         detail: Some("bytes"),
@@ -271,7 +313,7 @@ fn of_allocator(allocator: u32, call: Call) -> Series {
 }
 
 fn fixed(series: Fixed) -> Series {
-    use Group::{Faults, Free, Futex, Kernel, Pool, Sched, Syscalls, Tlb};
+    use Group::{Faults, Free, Futex, Gc, GcDetail, GoAlloc, Kernel, Pool, Sched, Syscalls, Tlb};
     use Unit::{Bytes, Nanoseconds, Things};
     const CALL: &str = "tracepoints sys_enter and sys_exit";
     const FAULT: &str =
@@ -279,7 +321,10 @@ fn fixed(series: Fixed) -> Series {
     const SWITCH: &str = "tracepoints sched_switch and sched_wakeup";
     const PROBE: &str = "static probe of tailcut_pool";
     const LOCK: &str = "tracepoints contention_begin and contention_end";
+    const WORLD: &str = "probe sites in stopTheWorldWithSema and startTheWorldWithSema";
+    const RUNTIME: &str = "the runtime's own histogram, read from its memory";
     let bytes = Some("bytes");
+    let goroutine = Some("goroutine");
     let (name, group, unit, pause, what, hooks, detail) = match series {
         Fixed::Mmap => (
             "mmap",
@@ -587,6 +632,132 @@ fn fixed(series: Fixed) -> Series {
             "static probe tailcut_alloc:free",
             None,
         ),
+        Fixed::GcCycle => (
+            "gc_cycle",
+            Gc,
+            Nanoseconds,
+            false,
+            "a collection, from the stop that begins it to the end of marking",
+            WORLD,
+            None,
+        ),
+        Fixed::GcStwSweepTermination => (
+            "gc_stw_sweep_termination",
+            Gc,
+            Nanoseconds,
+            true,
+            "all threads are stopped for a collection to begin",
+            WORLD,
+            Some("reason"),
+        ),
+        Fixed::GcStwMarkTermination => (
+            "gc_stw_mark_termination",
+            Gc,
+            Nanoseconds,
+            true,
+            "all threads are stopped for marking to end",
+            WORLD,
+            Some("reason"),
+        ),
+        Fixed::GcStwOther => (
+            "gc_stw_other",
+            Gc,
+            Nanoseconds,
+            true,
+            "all threads are stopped for another reason",
+            WORLD,
+            Some("reason"),
+        ),
+        Fixed::GcAssist => (
+            "gc_assist",
+            Gc,
+            Nanoseconds,
+            true,
+            "a goroutine that allocates marks for the collector, or waits for its credit",
+            "probe sites in gcAssistAlloc",
+            goroutine,
+        ),
+        Fixed::GcAssistWork => (
+            "gc_assist_work",
+            GcDetail,
+            Nanoseconds,
+            false,
+            "the marking within assists",
+            "probe sites in gcAssistAlloc1",
+            None,
+        ),
+        Fixed::GcSweepAssist => (
+            "gc_sweep_assist",
+            GcDetail,
+            Nanoseconds,
+            true,
+            "a goroutine that allocates sweeps for the collector",
+            "probe sites in deductSweepCredit",
+            goroutine,
+        ),
+        Fixed::GoHeapGrow => (
+            "go_heap_grow",
+            Gc,
+            Nanoseconds,
+            true,
+            "Go's heap gets address space from the system",
+            "probe sites in (*mheap).grow",
+            None,
+        ),
+        Fixed::GoAlloc => (
+            "go_alloc",
+            GoAlloc,
+            Nanoseconds,
+            true,
+            "calls that allocate in Go's heap",
+            "probe sites in mallocgc and its forms for sizes",
+            bytes,
+        ),
+        Fixed::GoAllocRefill => (
+            "go_alloc_refill",
+            GoAlloc,
+            Nanoseconds,
+            true,
+            "a processor's cache of one size is refilled",
+            "probe sites in (*mcache).refill",
+            None,
+        ),
+        Fixed::GoAllocSpan => (
+            "go_alloc_span",
+            GoAlloc,
+            Nanoseconds,
+            true,
+            "pages are taken from Go's heap",
+            "probe sites in (*mheap).alloc",
+            None,
+        ),
+        Fixed::GoAllocOs => (
+            "go_alloc_os",
+            GoAlloc,
+            Nanoseconds,
+            true,
+            "Go's allocator gets memory from the system",
+            "probe sites in sysMap and its like",
+            None,
+        ),
+        Fixed::GoSchedulerLatency => (
+            "go_scheduler_latency",
+            Gc,
+            Nanoseconds,
+            false,
+            "goroutines that could run wait until they do; one in eight is counted",
+            RUNTIME,
+            None,
+        ),
+        Fixed::GoRuntimeGcPauses => (
+            "go_runtime_gc_pauses",
+            Gc,
+            Nanoseconds,
+            false,
+            "stops of the world by collections, as the runtime counts them",
+            RUNTIME,
+            None,
+        ),
     };
     Series {
         number: series as u32,
@@ -594,6 +765,11 @@ fn fixed(series: Fixed) -> Series {
         group,
         unit,
         pause,
+        process_wide: matches!(
+            series,
+            Fixed::GcStwSweepTermination | Fixed::GcStwMarkTermination | Fixed::GcStwOther
+        ),
+        owns_waits: pause && group == Gc,
         what,
         hooks,
         detail,

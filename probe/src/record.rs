@@ -11,8 +11,8 @@ use tailcut_report::recording::{
     SCHEMA, SeriesMeta, StackTable, State, Target, TraceWindow, Unit,
 };
 
-use crate::catalogue::{self, Group};
-use crate::session::usage;
+use crate::catalogue;
+use crate::session::{threshold_of_pause, usage};
 use crate::tick::{self, SeriesTick, SlowEvent, Tick, Window};
 
 /// Pauses that one recording holds; more are counted as dropped. About 100 MB of text.
@@ -175,12 +175,12 @@ impl Recorder {
     fn sum_up(&mut self, tick: &SeriesTick, interval: &Tick) {
         let seen = self.seen.entry(tick.name.clone()).or_default();
         // Of calls a share of the target's work was seen, of pauses a share of the time.
-        let all = match tick.series.group {
-            Group::Malloc | Group::Free | Group::SlowPaths | Group::Pool => interval
+        let all = match tick.series.group.has_sites() {
+            true => interval
                 .target_cpu_ns
                 .saturating_sub(interval.cost.traps_ns)
                 .max(1),
-            _ => interval.length_ns,
+            false => interval.length_ns,
         } as f64;
         seen.seen += all * tick.sampled;
         seen.all += all;
@@ -192,7 +192,7 @@ impl Recorder {
         let place = place.unwrap_or_else(|| {
             self.meta.series.push(SeriesMeta {
                 threshold_ns: if tick.series.pause {
-                    self.threshold_ns
+                    threshold_of_pause(&tick.series, self.threshold_ns)
                 } else {
                     0
                 },
@@ -342,6 +342,8 @@ fn series_meta(tick: &SeriesTick) -> SeriesMeta {
             catalogue::Unit::Things => Unit::Count,
         },
         pause: tick.series.pause,
+        process_wide: tick.series.process_wide,
+        owns_waits: tick.series.owns_waits,
         hooks: vec![tick.series.hooks.to_owned()],
         detail: tick.series.detail.map(str::to_owned),
         ..SeriesMeta::default()

@@ -32,16 +32,32 @@ pub(crate) enum UserProgram {
     ProbeTimed,
     /// A static probe with a number of things.
     ProbeCounted,
+    /// A call of a Go function begins.
+    GoEnter,
+    /// A call of a Go function is about to return.
+    GoLeave,
+    /// Go's runtime stops all threads, or starts them again.
+    GoWorld,
 }
 
 impl UserProgram {
-    pub const ALL: [UserProgram; 5] = [
-        UserProgram::CallEnter,
-        UserProgram::CallLeave,
+    /// In the order in which they are to be attached: ends before beginnings, so that a call that begins
+    /// meanwhile has its end seen.
+    pub const ALL: [UserProgram; 8] = [
         UserProgram::CallReturn,
+        UserProgram::CallLeave,
+        UserProgram::GoLeave,
         UserProgram::ProbeTimed,
         UserProgram::ProbeCounted,
+        UserProgram::GoWorld,
+        UserProgram::GoEnter,
+        UserProgram::CallEnter,
     ];
+
+    /// Whether it is hit where calls begin whose length is measured.
+    pub fn begins_calls(self) -> bool {
+        matches!(self, UserProgram::CallEnter | UserProgram::GoEnter)
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -50,6 +66,9 @@ impl UserProgram {
             UserProgram::CallReturn => "call_return",
             UserProgram::ProbeTimed => "probe_timed",
             UserProgram::ProbeCounted => "probe_counted",
+            UserProgram::GoEnter => "go_enter",
+            UserProgram::GoLeave => "go_leave",
+            UserProgram::GoWorld => "go_world",
         }
     }
 }

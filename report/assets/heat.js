@@ -143,7 +143,7 @@ if (threads) {
   const total = new Map();
   for (const { thread, length } of marks) total.set(thread, (total.get(thread) || 0) + length);
   // Those that stood still longest come first.
-  for (const [thread] of [...total].sort((a, b) => b[1] - a[1])) threads.append(new Option("thread " + thread, thread));
+  for (const [thread] of [...total].sort((a, b) => b[1] - a[1])) threads.append(new Option(threadName(thread), thread));
   threads.addEventListener("change", () => {
     ofThread = threads.value === "" ? null : Number(threads.value);
     charts.get("heat")?.redraw();

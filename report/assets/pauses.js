@@ -26,11 +26,13 @@ const marked = [...new Set(marks.map(({ kind }) => kind))].sort((a, b) => a - b)
 const byMark = group(marked.map((kind) => ({ ...kinds[kind], shape: SHAPES[kind % SHAPES.length] })), ["marks"], () => charts.get("heat")?.redraw());
 // Only this thread's, if any is chosen.
 let ofThread = null;
-const seen = ({ kind, thread }) => !byMark.hidden.has(marked.indexOf(kind)) && (ofThread === null || thread === ofThread);
+const seen = ({ kind, thread }) => !byMark.hidden.has(marked.indexOf(kind)) && (ofThread === null || thread === 0 || thread === ofThread);
 // The map's scale is of powers of ten; what lies beyond it stands at its edge.
 const heightOf = (u, length, canvas) => u.valToPos(Math.min(u.scales.y.max, Math.max(u.scales.y.min, Math.log10(length))), "y", canvas);
+// A collector that stops the world is no single thread's.
+const threadName = (thread) => (thread === 0 ? "all threads" : "thread " + thread);
 const describe = ({ kind, length, thread, where }) =>
-  `${kinds[kind].label} ${duration(length)}, thread ${thread}${where && ", " + where}`;
+  `${kinds[kind].label} ${duration(length)}, ${threadName(thread)}${where && ", " + where}`;
 const drawMarks = (css) => (u) => {
   const { ctx, bbox } = u;
   const ratio = devicePixelRatio || 1;

@@ -43,6 +43,22 @@ pub fn memory(bytes: u64) -> String {
     scaled(bytes as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
 }
 
+/// The thread of a pause in a table: its number, or `all threads` for 0.
+pub fn thread(thread: u32) -> String {
+    match thread {
+        0 => "all threads".to_owned(),
+        thread => thread.to_string(),
+    }
+}
+
+/// The thread of a pause in a sentence: `thread 4811`, or `all threads` for 0.
+pub fn on_thread(number: u32) -> String {
+    match number {
+        0 => thread(0),
+        number => format!("thread {number}"),
+    }
+}
+
 /// A share of 0 to 1: `92%`, `0.4%`.
 pub fn share(share: f64) -> String {
     if !share.is_finite() {

@@ -193,6 +193,87 @@ fn a_pause_of_another_thread_is_not_blamed() {
     assert!(blame.unexplained_ns > blame.time_ns / 2);
 }
 
+/// What a probe lists of a Go service: the collector stops all threads, whichever of them does it.
+fn of_a_collector(mut run: Recording, kind: &str, process_wide: bool) -> Recording {
+    let pauses = run.pauses.as_mut().expect("it was traced");
+    pauses.meta.target.process = 4711;
+    pauses.meta.series.push(SeriesMeta {
+        process_wide,
+        owns_waits: true,
+        ..series(kind)
+    });
+    run
+}
+
+#[test]
+fn a_stop_of_the_world_is_blamed_for_every_thread_and_shown_as_one_of_all() {
+    // Both threads pause at the same instants; the probe saw a third do it.
+    let of_one = planted(&Load { threads: 1, ..LOAD }, 1, 6, BEGIN);
+    let both: Vec<Planted> = (1..=2)
+        .flat_map(|thread| of_one.iter().map(move |pause| Planted { thread, ..*pause }))
+        .collect();
+    let simulated = simulate(&LOAD, &both, BEGIN);
+    let expected = blame(recorded(&LOAD, &both, &simulated));
+    assert!(expected.by_pauses_ns > expected.time_ns / 2);
+    let listed: Vec<Planted> = of_one
+        .iter()
+        .map(|pause| Planted {
+            thread: 99,
+            ..*pause
+        })
+        .collect();
+    let mut run = of_a_collector(recorded(&LOAD, &listed, &simulated), "gc_stw_other", true);
+    for pause in &mut run.pauses.as_mut().expect("it was traced").pauses {
+        pause.kind = "gc_stw_other".to_owned();
+    }
+    let mut of_a_child = run.clone();
+    let blame_of_all = blame(run.clone());
+    adds_up(&blame_of_all);
+    assert_eq!(blame_of_all.by_pauses_ns, expected.by_pauses_ns);
+    assert_eq!(blame_of_all.unexplained_ns, expected.unexplained_ns);
+    let [row] = &blame_of_all.rows[..] else {
+        panic!("more than one row: {:?}", blame_of_all.rows);
+    };
+    assert_eq!((row.thread, row.kind.as_str()), (0, "gc_stw_other"));
+    let report = Report::from_recordings(vec![run]).expect("one recording");
+    assert!(report.markdown().contains("| all threads |"));
+    assert!(report.html().contains("all threads"));
+    // The collector of another process stops none of these.
+    for pause in &mut of_a_child.pauses.as_mut().expect("it was traced").pauses {
+        pause.process = 4712;
+    }
+    assert_eq!(blame(of_a_child).by_pauses_ns, 0);
+}
+
+#[test]
+fn who_parks_while_it_works_for_the_collector_waits_for_the_collector() {
+    let pauses = planted(&LOAD, 1, 6, BEGIN);
+    let simulated = simulate(&LOAD, &pauses, BEGIN);
+    let assists = of_a_collector(recorded(&LOAD, &pauses, &simulated), "gc_assist", false);
+    let with = |waits: bool| {
+        let mut run = assists.clone();
+        let all = &mut run.pauses.as_mut().expect("it was traced").pauses;
+        let mut parked = Vec::new();
+        for pause in all.iter_mut() {
+            pause.kind = "gc_assist".to_owned();
+            // From soon after the assist began until it ended.
+            parked.push(Pause {
+                kind: "futex".to_owned(),
+                start_ns: pause.start_ns + 5_000,
+                ..pause.clone()
+            });
+        }
+        if waits {
+            all.extend(parked);
+        }
+        blame(run)
+    };
+    let (without, with) = (with(false), with(true));
+    adds_up(&with);
+    assert_eq!(with.kinds, without.kinds);
+    assert_eq!(with.kinds[0].kind, "gc_assist");
+}
+
 /// The same run, loaded over a network: requests on the generator's threads, pauses on the server's.
 fn over_network(planted: &[Planted], simulated: &Simulated) -> Recording {
     let mut run = recorded(&LOAD, planted, simulated);

@@ -7,20 +7,18 @@
 //! once, as the outer one.
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::bindings::pt_regs;
-use aya_ebpf::helpers::{bpf_get_attach_cookie, bpf_probe_read_user};
+use aya_ebpf::helpers::bpf_probe_read_user;
 use aya_ebpf::macros::{uprobe, uretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use tailcut_probe_ebpf::records::{
     CallerKey, CallerTotals, Lost, Object, SIZE_CLASSES, Thread, VALID_CALLS, VALID_PROBES,
 };
 use tailcut_probe_ebpf::series::{CALLS, Call, FIRST_FIXED, Fixed};
-use tailcut_probe_ebpf::sites::{
-    BORN, CONSTANT, DIED, MEMORY, Place, REGISTER, Site, UNKNOWN_DEPTH,
-};
+use tailcut_probe_ebpf::sites::{BORN, DIED, Site, UNKNOWN_DEPTH};
 
-use super::maps::{CALLERS, HITS, LIFETIME_MASK, OBJECTS, SITES, SIZES, THREADS};
+use super::maps::{CALLERS, LIFETIME_MASK, OBJECTS, SIZES, THREADS};
 use super::recording::{NOBODY, Span, add, count, forget, is_valid, lose, now, record, send_stack};
+use super::registers::{Registers, send_if_slow, site_of};
 use super::target::{Who, current, state_of};
 
 /// A call begins.
@@ -111,17 +109,6 @@ pub fn probe_counted(ctx: ProbeContext) -> u32 {
     0
 }
 
-/// The site that was hit; its hits are counted.
-#[inline(always)]
-fn site_of(context: *mut core::ffi::c_void) -> Option<&'static Site> {
-    // SAFETY: the context is the program's own.
-    let number = unsafe { bpf_get_attach_cookie(context) } as u32;
-    if let Some(hits) = HITS.get_ptr_mut(number) {
-        add(hits, 1);
-    }
-    SITES.get(number)
-}
-
 #[inline(always)]
 fn enter(who: Who, site: &Site, registers: &Registers) {
     let Some(state) = state_of(who.thread) else {
@@ -196,31 +183,14 @@ fn finish(who: Who, site: &Site, registers: &Registers, state: &mut Thread, end_
     span.bytes = state.allocator_bytes;
     span.detail = span.bytes;
     span.caller = state.allocator_caller;
-    if site.series < FIRST_FIXED
-        && let Some(sizes) = SIZES.get_ptr_mut(site.series)
-    {
-        let class = forget(63 - u64::from((span.bytes | 1).leading_zeros())) as usize;
-        if class < SIZE_CLASSES {
-            // SAFETY: the map's value is an array of so many classes.
-            add(
-                unsafe { (&raw mut (*sizes).calls).cast::<u64>().add(class) },
-                1,
-            );
-        }
+    if site.series < FIRST_FIXED {
+        sized(site.series, span.bytes);
     }
     if site.places[0].kind != 0 {
         born(&span, registers.value(&site.places[0]));
     }
     called(&span);
     send_if_slow(&span, registers);
-}
-
-#[inline(always)]
-fn send_if_slow(span: &Span, registers: &Registers) {
-    let id = record(span, 0, &NOBODY);
-    if id != 0 {
-        send_stack(&span.who, id, registers.ip, registers.sp(), registers.bp());
-    }
 }
 
 /// Calls of a slow path are timed within the calls of the allocator.
@@ -293,9 +263,24 @@ fn forget_object(who: Who, address: u64, sites: u32) {
     add_to(&key, bytes, 0, lived);
 }
 
+/// Counts a call by its size, in the row of its series.
+#[inline(always)]
+pub fn sized(row: u32, bytes: u64) {
+    if let Some(sizes) = SIZES.get_ptr_mut(row) {
+        let class = forget(63 - u64::from((bytes | 1).leading_zeros())) as usize;
+        if class < SIZE_CLASSES {
+            // SAFETY: the map's value is an array of so many classes.
+            add(
+                unsafe { (&raw mut (*sizes).calls).cast::<u64>().add(class) },
+                1,
+            );
+        }
+    }
+}
+
 /// Counts a call for the place that made it.
 #[inline(always)]
-fn called(span: &Span) {
+pub fn called(span: &Span) {
     let key = CallerKey {
         caller: span.caller,
         process: span.who.process,
@@ -322,62 +307,6 @@ fn add_to(key: &CallerKey, bytes: u64, total_ns: u64, lifetime_ns: u64) {
         if lifetime_ns != 0 {
             add(&raw mut (*totals).lifetimes, 1);
             add(&raw mut (*totals).lifetime_ns, lifetime_ns);
-        }
-    }
-}
-
-/// The registers at a site, by their number in instructions, so that a site can name them.
-struct Registers {
-    ip: u64,
-    general: [u64; 16],
-}
-
-impl Registers {
-    #[inline(always)]
-    fn read(registers: *const pt_regs) -> Registers {
-        // SAFETY: the context of a probe is the thread's registers.
-        let r = unsafe { &*registers };
-        Registers {
-            ip: r.rip,
-            general: [
-                r.rax, r.rcx, r.rdx, r.rbx, r.rsp, r.rbp, r.rsi, r.rdi, r.r8, r.r9, r.r10, r.r11,
-                r.r12, r.r13, r.r14, r.r15,
-            ],
-        }
-    }
-
-    #[inline(always)]
-    fn sp(&self) -> u64 {
-        self.general[4]
-    }
-
-    #[inline(always)]
-    fn bp(&self) -> u64 {
-        self.general[5]
-    }
-
-    #[inline(always)]
-    fn value(&self, place: &Place) -> u64 {
-        let register = self.general[forget(u64::from(place.register)) as usize & 15];
-        let raw = match place.kind {
-            REGISTER => register,
-            CONSTANT => return place.offset as u64,
-            MEMORY => {
-                let address = register.wrapping_add(place.offset as u64);
-                // SAFETY: the helper checks the address.
-                unsafe { bpf_probe_read_user(address as *const u64) }.unwrap_or(0)
-            }
-            _ => return 0,
-        };
-        match place.size {
-            8 | -8 => raw,
-            4 => raw & 0xffff_ffff,
-            -4 => raw as i32 as i64 as u64,
-            2 => raw & 0xffff,
-            -2 => raw as i16 as i64 as u64,
-            1 => raw & 0xff,
-            -1 => raw as i8 as i64 as u64,
-            _ => raw,
         }
     }
 }

@@ -5,8 +5,9 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use tailcut_probe_ebpf::histogram::Histogram;
 use tailcut_probe_ebpf::records::{
-    CallerKey, CallerTotals, LOST, MAX_CALLERS, MAX_OBJECTS, MAX_THREADS, Object, RING_BYTES, Rate,
-    SYSTEM_CALLS, Sizes, SystemCall, Thread, VALID,
+    CallerKey, CallerTotals, GoCall, GoCallKey, LOST, MAX_CALLERS, MAX_GO_CALLS, MAX_OBJECTS,
+    MAX_THREADS, MAX_WORLDS, Object, RING_BYTES, Rate, SYSTEM_CALLS, Sizes, SystemCall, Thread,
+    VALID, World,
 };
 use tailcut_probe_ebpf::series;
 use tailcut_probe_ebpf::sites::{MAX_SITES, Site};
@@ -53,15 +54,18 @@ pub static LIFETIME_MASK: Global<u64> = Global::new(1023);
 /// Slow events that a CPU may send each second.
 #[unsafe(no_mangle)]
 pub static EVENTS_PER_SECOND: Global<u64> = Global::new(2000);
+/// The same for events of a collector, which come in storms: beside the others, so that neither hides the other.
+#[unsafe(no_mangle)]
+pub static COLLECTOR_EVENTS_PER_SECOND: Global<u64> = Global::new(20_000);
 /// Stacks that a CPU may send each second.
 #[unsafe(no_mangle)]
 pub static STACKS_PER_SECOND: Global<u64> = Global::new(100);
 
 #[map]
 pub static HISTOGRAMS: PerCpuArray<Histogram> = PerCpuArray::with_max_entries(series::COUNT, 0);
-/// Of the calls of allocators only.
+/// Of the calls of allocators, by series; the last row is that of Go's.
 #[map]
-pub static SIZES: PerCpuArray<Sizes> = PerCpuArray::with_max_entries(series::FIRST_FIXED, 0);
+pub static SIZES: PerCpuArray<Sizes> = PerCpuArray::with_max_entries(series::FIRST_FIXED + 1, 0);
 /// Nanoseconds from which on an event is sent, by series.
 #[map]
 pub static THRESHOLDS: Array<u64> = Array::with_max_entries(series::COUNT, 0);
@@ -85,6 +89,10 @@ pub static CALLERS: LruHashMap<CallerKey, CallerTotals> =
     LruHashMap::with_max_entries(MAX_CALLERS, 0);
 #[map]
 pub static OBJECTS: HashMap<u64, Object> = HashMap::with_max_entries(MAX_OBJECTS, 0);
+#[map]
+pub static GO_CALLS: LruHashMap<GoCallKey, GoCall> = LruHashMap::with_max_entries(MAX_GO_CALLS, 0);
+#[map]
+pub static WORLDS: LruHashMap<u32, World> = LruHashMap::with_max_entries(MAX_WORLDS, 0);
 #[map]
 pub static LOSSES: PerCpuArray<u64> = PerCpuArray::with_max_entries(LOST, 0);
 #[map]

@@ -5,10 +5,11 @@ use core::arch::asm;
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_ktime_get_ns, bpf_probe_read_user_buf};
 use tailcut_probe_ebpf::histogram::{Histogram, bucket_of};
 use tailcut_probe_ebpf::records::{EVENT, Event, Lost, STACK, STACK_BYTES, StackCopy, Thread};
+use tailcut_probe_ebpf::series::Fixed;
 
 use super::maps::{
-    EVENTS_PER_SECOND, HISTOGRAMS, LOSSES, RATES, RECORDS, STACKS, STACKS_PER_SECOND, THRESHOLDS,
-    VALID_SINCE,
+    COLLECTOR_EVENTS_PER_SECOND, EVENTS_PER_SECOND, HISTOGRAMS, LOSSES, RATES, RECORDS, STACKS,
+    STACKS_PER_SECOND, THRESHOLDS, VALID_SINCE,
 };
 use super::target::Who;
 
@@ -131,15 +132,24 @@ fn send(span: &Span, by_thread: u32, by_name: &[u8; 16]) -> u64 {
     if span.end_ns.saturating_sub(rate.since_ns) >= 1_000_000_000 {
         rate.since_ns = span.end_ns;
         rate.events = 0;
+        rate.collector_events = 0;
         rate.stacks = 0;
     }
     // A flood of short events leaves room for long ones, of which there cannot be many.
     let room = if span.length() >= LONG_NS { 2 } else { 1 };
-    if rate.events >= room * EVENTS_PER_SECOND.load() {
+    let (sent, most) = if is_of_collector(span.series) {
+        (
+            &mut rate.collector_events,
+            COLLECTOR_EVENTS_PER_SECOND.load(),
+        )
+    } else {
+        (&mut rate.events, EVENTS_PER_SECOND.load())
+    };
+    if *sent >= room * most {
         lose(Lost::EventsOverRate);
         return 0;
     }
-    rate.events += 1;
+    *sent += 1;
     // SAFETY: the helper has no conditions.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let mut id = 0;
@@ -172,6 +182,12 @@ fn send(span: &Span, by_thread: u32, by_name: &[u8; 16]) -> u64 {
     });
     entry.submit(0);
     id
+}
+
+/// Whether a series is one of what Go's collector does.
+#[inline(always)]
+fn is_of_collector(series: u32) -> bool {
+    series >= Fixed::GcCycle as u32 && series < Fixed::GoAlloc as u32
 }
 
 /// Sends registers and stack of the current thread, which must be `who`.

@@ -4,14 +4,17 @@
 //! |---|---|
 //! | `pairs.rs` | a pair of malloc and free, timed by the target, with a tracer on both ends of both |
 //! | `server.rs` | redis-server's throughput while it is traced |
+//! | `collector.rs` | a Go program's throughput while its collector is traced |
 //! | `big_binary.rs` | from attaching to the first figure, in a program of 100 MB |
 //!
 //! Runs are interleaved, so that a machine that changes its pace changes all rows, and the median of
-//! each row's runs is given. Takes root; bpftrace, redis-server and a C compiler as far as they are
+//! each row's runs is given. Takes root; bpftrace, redis-server and a C compiler and Go as far as they are
 //! there: a row that lacks one says so. Uses two cores.
 
 #[cfg(target_os = "linux")]
 mod big_binary;
+#[cfg(target_os = "linux")]
+mod collector;
 #[cfg(target_os = "linux")]
 mod pairs;
 #[cfg(target_os = "linux")]
@@ -37,6 +40,7 @@ fn main() -> Result<(), Failure> {
     std::fs::create_dir_all(folder)?;
     let mut rows = pairs::measure(effort)?;
     rows.extend(server::measure(effort)?);
+    rows.extend(collector::measure(effort)?);
     rows.extend(big_binary::measure(effort, folder)?);
     println!("| what | tracer | median | least | most | beside untraced |");
     println!("|---|---|--:|--:|--:|--:|");

@@ -46,7 +46,8 @@ impl Tracer {
     pub fn attach(self, pid: u32, library: &Path) -> Result<Attached, Failure> {
         match self {
             Tracer::None => Ok(Attached::None),
-            Tracer::Tailcut => attach_tailcut(pid),
+            // No budget is used up.
+            Tracer::Tailcut => attach_series(pid, "malloc,free", 1e6),
             Tracer::Bpftrace => attach_bpftrace(pid, library),
         }
     }
@@ -62,11 +63,11 @@ pub enum Attached {
     Bpftrace(Child),
 }
 
-fn attach_tailcut(pid: u32) -> Result<Attached, Failure> {
+/// Attaches a session of this crate on `series`, within a budget.
+pub fn attach_series(pid: u32, series: &str, budget: f64) -> Result<Attached, Failure> {
     let options = Options {
-        series: "malloc,free".parse()?,
-        // No budget is used up.
-        budget: 1e6,
+        series: series.parse()?,
+        budget,
         ..Options::default()
     };
     let stop = Arc::new(AtomicBool::new(false));
@@ -176,7 +177,12 @@ impl Calls {
 
     /// Lets it make its calls; what it says of them.
     pub fn go(&mut self) -> Result<String, Failure> {
-        writeln!(self.input, "go")?;
+        self.ask("go")
+    }
+
+    /// Tells it what to do; what it says when that is done.
+    pub fn ask(&mut self, what: &str) -> Result<String, Failure> {
+        writeln!(self.input, "{what}")?;
         Ok(self.lines.next().ok_or("calls ended early")??)
     }
 }

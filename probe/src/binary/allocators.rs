@@ -39,18 +39,29 @@ pub struct OpenModule {
     pub symbols: Symbols,
     /// Whether the process is an execution of this file.
     pub is_executable: bool,
+    /// Why its sections and symbols were left out; none where they were not.
+    pub without_sections: Option<String>,
 }
 
 impl OpenModule {
-    /// Opens the file of `module` and reads its symbols.
+    /// Opens the file of `module` and reads its symbols. The loader does not need the table of sections:
+    /// a file where only that is damaged is opened without.
     ///
     /// # Errors
     ///
     /// It cannot be read, is of another kind, or is damaged.
     pub fn open(module: Module, is_executable: bool) -> Result<Self, ElfError> {
-        let image = Image::open(&module.openable)?;
-        let symbols = Symbols::read(&image)?;
+        let whole =
+            Image::open(&module.openable).and_then(|image| Ok((Symbols::read(&image)?, image)));
+        let (symbols, image, without_sections) = match whole {
+            Ok((symbols, image)) => (symbols, image, None),
+            Err(error) => match Image::open_by_segments(&module.openable) {
+                Ok(image) => (Symbols::read(&image)?, image, Some(error.to_string())),
+                Err(_) => return Err(error),
+            },
+        };
         Ok(OpenModule {
+            without_sections,
             module,
             image,
             symbols,

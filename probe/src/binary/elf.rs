@@ -12,6 +12,7 @@
 //! Cost: opening reads the headers, some KB.
 
 mod c_library;
+pub mod debug;
 pub mod frames;
 mod source;
 
@@ -19,8 +20,8 @@ pub use c_library::CLibrary;
 
 use super::register::Architecture;
 use object::elf::{
-    EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PF_X, PT_LOAD, PT_NOTE, ProgramHeader64,
-    SHF_ALLOC, SHT_NOBITS, SectionHeader64,
+    EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC, FileHeader64, PF_W, PF_X, PT_DYNAMIC, PT_LOAD, PT_NOTE,
+    ProgramHeader64, SHF_ALLOC, SHF_COMPRESSED, SHT_NOBITS, SectionHeader64,
 };
 use object::pod::{from_bytes, slice_from_bytes};
 use object::{LittleEndian, elf};
@@ -87,6 +88,8 @@ pub struct Segment {
     pub length: u64,
     /// Whether it may be executed.
     pub executable: bool,
+    /// Whether it may be written to.
+    pub writable: bool,
 }
 
 /// A section, as the linker left it.
@@ -106,6 +109,8 @@ pub struct Section {
     pub link: u32,
     /// Whether it is loaded.
     pub loaded: bool,
+    /// Whether its contents are compressed, with a head that says how.
+    pub compressed: bool,
 }
 
 /// An open ELF file.
@@ -116,6 +121,8 @@ pub struct Image {
     position_independent: bool,
     segments: Vec<Segment>,
     notes: Vec<Range<u64>>,
+    /// Where in the file the table for the dynamic linker is.
+    dynamic: Option<Range<u64>>,
     sections: Vec<Section>,
 }
 
@@ -126,7 +133,17 @@ impl Image {
     ///
     /// It cannot be read, is of another kind, or is damaged.
     pub fn open(path: &Path) -> Result<Self, ElfError> {
-        Self::read(Source::open(path)?)
+        Self::read(Source::open(path)?, true)
+    }
+
+    /// The same without its table of sections, as the loader reads it: for a file whose table is
+    /// damaged. It then has no symbols.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_by_segments(path: &Path) -> Result<Self, ElfError> {
+        Self::read(Source::open(path)?, false)
     }
 
     /// The same from memory.
@@ -135,10 +152,10 @@ impl Image {
     ///
     /// As [`open`](Self::open).
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, ElfError> {
-        Self::read(Source::Memory(bytes))
+        Self::read(Source::Memory(bytes), true)
     }
 
-    fn read(source: Source) -> Result<Self, ElfError> {
+    fn read(source: Source, with_sections: bool) -> Result<Self, ElfError> {
         let identification = source
             .bytes("the header", 0, 16)
             .map_err(|error| match error {
@@ -169,11 +186,14 @@ impl Image {
             position_independent,
             segments: Vec::new(),
             notes: Vec::new(),
+            dynamic: None,
             sections: Vec::new(),
             source,
         };
         image.read_segments(header)?;
-        image.read_sections(header)?;
+        if with_sections {
+            image.read_sections(header)?;
+        }
         Ok(image)
     }
 
@@ -290,6 +310,25 @@ impl Image {
         })
     }
 
+    /// The value of the first entry with this tag (`DT_...`) in the table for the dynamic linker,
+    /// which is found without the section table. None if there is none.
+    #[must_use]
+    pub fn dynamic_value(&self, tag: u64) -> Option<u64> {
+        /// More entries than any linker writes, in bytes.
+        const LONGEST_TABLE: u64 = 1 << 16;
+        let range = self.dynamic.clone()?;
+        let length = (range.end - range.start).min(LONGEST_TABLE);
+        let bytes = self
+            .source
+            .bytes("the dynamic table", range.start, length)
+            .ok()?;
+        let (words, _) = bytes.as_chunks::<8>();
+        words
+            .chunks_exact(2)
+            .find(|entry| u64::from_le_bytes(entry[0]) == tag)
+            .map(|entry| u64::from_le_bytes(entry[1]))
+    }
+
     fn read_segments(&mut self, header: &FileHeader64<LittleEndian>) -> Result<(), ElfError> {
         let count = u64::from(header.e_phnum.get(LittleEndian));
         if count != 0 && header.e_phentsize.get(LittleEndian) != 56 {
@@ -318,7 +357,9 @@ impl Image {
                     file_offset,
                     length,
                     executable: header.p_flags.get(LittleEndian) & PF_X != 0,
+                    writable: header.p_flags.get(LittleEndian) & PF_W != 0,
                 }),
+                PT_DYNAMIC => self.dynamic = Some(file_offset..end),
                 PT_NOTE => self.notes.push(file_offset..end),
                 _ => {}
             }
@@ -371,6 +412,7 @@ impl Image {
                 length: header.sh_size.get(LittleEndian),
                 link: header.sh_link.get(LittleEndian),
                 loaded: header.sh_flags.get(LittleEndian) & u64::from(SHF_ALLOC) != 0,
+                compressed: header.sh_flags.get(LittleEndian) & u64::from(SHF_COMPRESSED) != 0,
             })
             .collect();
         Ok(())

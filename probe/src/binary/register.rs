@@ -62,6 +62,10 @@ const X86_64_OFFSETS: [u16; 17] = [
 /// The registers of the first six integer arguments by the System V calling convention.
 const X86_64_ARGUMENTS: [u8; 6] = [7, 6, 2, 1, 8, 9];
 
+/// The registers of the first integer arguments by Go's calling convention on x86-64: rax, rbx,
+/// rcx, rdi, rsi, r8, r9, r10, r11 (Go's `cmd/compile/abi-internal.md`, Go 1.17 and newer).
+const X86_64_GO_ARGUMENTS: [u8; 9] = [0, 3, 1, 7, 6, 8, 9, 10, 11];
+
 impl Register {
     /// The register that a function's integer argument `index` (from 0) is passed in, or none
     /// where arguments are passed in memory.
@@ -70,6 +74,20 @@ impl Register {
         let number = match architecture {
             Architecture::X86_64 => *X86_64_ARGUMENTS.get(usize::from(index))?,
             Architecture::Aarch64 => (index < 8).then_some(index)?,
+        };
+        Some(Register {
+            architecture,
+            number,
+        })
+    }
+
+    /// The same by Go's own calling convention, ABIInternal. A receiver is argument 0; a string
+    /// takes two, a slice three.
+    #[must_use]
+    pub fn of_go_argument(architecture: Architecture, index: u8) -> Option<Self> {
+        let number = match architecture {
+            Architecture::X86_64 => *X86_64_GO_ARGUMENTS.get(usize::from(index))?,
+            Architecture::Aarch64 => (index < 16).then_some(index)?,
         };
         Some(Register {
             architecture,
@@ -166,6 +184,17 @@ mod tests {
         for name in ["x31", "d0", "x", "x-1"] {
             assert_eq!(Register::named(Architecture::Aarch64, name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn arguments_of_go_functions_are_in_registers_of_their_own() {
+        let names: Vec<String> = (0..9)
+            .map(|i| Register::of_go_argument(Architecture::X86_64, i).unwrap())
+            .map(|register| register.to_string())
+            .collect();
+        let expected = ["rax", "rbx", "rcx", "rdi", "rsi", "r8", "r9", "r10", "r11"];
+        assert_eq!(names, expected);
+        assert_eq!(Register::of_go_argument(Architecture::X86_64, 9), None);
     }
 
     #[test]

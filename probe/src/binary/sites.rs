@@ -19,12 +19,18 @@
 //! A plan depends on the code only, and on the kernel's rules; it costs a decoding of the
 //! function, some 30 ns an instruction. x86-64 only.
 //!
+//! **Go.** Code compiled by Go follows other rules ([`Convention::Go`]): arguments are in other
+//! registers; the kernel's return probe is never used, since Go moves stacks and checks the return
+//! addresses on them (a program so probed crashes); and the check of the stack's size, with which
+//! most functions begin, may lead back to the entry, so that only what lies behind it is passed once.
+//!
 //! # What cannot be seen
 //!
 //! A table of jumps (`switch`) is not decoded. Compilers never let one lead into a function's
 //! prologue; code written by hand could.
 
 mod body;
+mod convention;
 mod entry;
 pub mod kernel;
 mod plan;
@@ -32,6 +38,7 @@ pub(super) use plan::microseconds;
 mod returns;
 
 pub use body::Code;
+pub use convention::Convention;
 pub use kernel::{HitCost, HitCosts, KernelRules};
 
 use super::Register;

@@ -13,6 +13,7 @@ pub use text::Detail;
 use super::allocators::{self, Allocator, Kind, OpenModule, Unrecognised};
 use super::elf::ElfError;
 use super::elf::frames::Frames;
+use super::go::{self, SurveyedGo};
 use super::notes::{self, Probe};
 use super::process::load_order::load_order;
 use super::process::{Process, ProcessError};
@@ -94,6 +95,8 @@ pub struct Survey {
     pub allocators: Vec<SurveyedAllocator>,
     /// Signs of allocators whose functions cannot be located.
     pub unrecognised: Vec<Unrecognised>,
+    /// What Go built in it: its program, or a library. None in all other processes.
+    pub go: Option<SurveyedGo>,
     /// Its static probes, by provider.
     pub probes: BTreeMap<String, Vec<SurveyedProbe>>,
     /// How many bytes of code were made at run time, which no symbols describe.
@@ -134,6 +137,11 @@ pub fn survey_with(pid: u32, rules: KernelRules, costs: &HitCosts) -> Result<Sur
         });
         match OpenModule::open(module, is_executable) {
             Ok(module) => {
+                if let Some(error) = &module.without_sections {
+                    remarks.push(format!(
+                        "{path} was read without its sections and symbols: {error}"
+                    ));
+                }
                 opened.push(Some(open.len()));
                 open.push(module);
             }
@@ -158,7 +166,9 @@ pub fn survey_with(pid: u32, rules: KernelRules, costs: &HitCosts) -> Result<Sur
         .find(|module| module.is_executable)
         .or(open.first())
         .map_or(Architecture::X86_64, |module| module.image.architecture());
+    let go = go::survey(&open, rules, costs, &mut remarks);
     let mut survey = Survey {
+        go,
         allocators: with_plans(&open, found.found, rules, costs),
         unrecognised: found.unrecognised,
         modules: open.iter().map(summary).collect(),

@@ -148,6 +148,27 @@ impl Symbols {
             .unwrap_or_default()
     }
 
+    /// The addresses of these symbols, of functions or data, in the order of `names`; none where
+    /// the file does not name or define one. One pass for all of them.
+    #[must_use]
+    pub fn addresses_of(&self, names: &[&str]) -> Vec<Option<u64>> {
+        let mut found = vec![None; names.len()];
+        for table in &self.tables {
+            for symbol in table.symbols() {
+                if symbol.st_shndx.get(LittleEndian) == SHN_UNDEF {
+                    continue;
+                }
+                let Some(name) = table.name(symbol) else {
+                    continue;
+                };
+                if let Some(place) = names.iter().position(|wanted| wanted.as_bytes() == name) {
+                    found[place].get_or_insert(symbol.st_value.get(LittleEndian));
+                }
+            }
+        }
+        found
+    }
+
     /// The name of the symbol that relocations of the dynamic linker call by this number.
     #[must_use]
     pub fn imported(&self, number: u32) -> Option<String> {
@@ -212,6 +233,20 @@ mod tests {
     use super::Symbols;
     use crate::binary::elf::Image;
     use crate::binary::elf::tests::libc_of_this_host;
+
+    #[test]
+    fn data_has_addresses_too() {
+        let image = Image::open(&libc_of_this_host()).unwrap();
+        let symbols = Symbols::read(&image).unwrap();
+        let found = symbols.addresses_of(&["malloc", "no_such_symbol", "stdout"]);
+        assert_eq!(
+            found[0],
+            Some(symbols.functions(|n| n == b"malloc")[0].address)
+        );
+        assert_eq!(found[1], None);
+        let stdout = found[2].unwrap();
+        assert!(!image.is_executable(stdout) && image.file_offset(stdout).is_some());
+    }
 
     #[test]
     fn functions_of_libc_are_found_and_exported() {

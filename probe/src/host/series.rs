@@ -96,6 +96,21 @@ const RECIPES: &[Recipe] = &[
         )],
     },
     Recipe {
+        name: "gc",
+        needs: &[PROGRAMS, USER_PROBES, &["LRU hash maps"]],
+        better_with: &[],
+    },
+    Recipe {
+        name: "gc-detail",
+        needs: &[PROGRAMS, USER_PROBES, &["LRU hash maps"]],
+        better_with: &[],
+    },
+    Recipe {
+        name: "go-alloc",
+        needs: &[PROGRAMS, USER_PROBES, &["LRU hash maps"]],
+        better_with: &[],
+    },
+    Recipe {
         name: "stacks",
         needs: &[PROGRAMS, &["stack trace maps"]],
         better_with: &[("kptr_restrict", "kernel frames have no names")],

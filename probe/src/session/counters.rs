@@ -4,6 +4,7 @@ use hdrhistogram::Histogram;
 use tailcut_probe_ebpf::histogram::{self, BUCKETS, middle_of};
 use tailcut_probe_ebpf::series::Fixed;
 
+use super::go::GoTarget;
 use crate::programs::{Programs, ProgramsError};
 
 /// Largest value that an interval can hold: the programs' last bucket.
@@ -24,6 +25,21 @@ pub(crate) struct Difference {
     pub total: u64,
     pub bytes: u64,
     pub under_floor: u64,
+}
+
+impl Difference {
+    /// What Go's runtime has counted by itself.
+    pub fn of_runtime(go: &mut GoTarget, series: u32) -> Difference {
+        let added = go.added(series);
+        let (histogram, total) =
+            added.map_or_else(|| (empty(), 0), |added| (added.histogram, added.total));
+        Difference {
+            histogram,
+            total,
+            bytes: 0,
+            under_floor: 0,
+        }
+    }
 }
 
 /// Remembers the last reading of each series.

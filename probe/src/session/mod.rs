@@ -9,6 +9,7 @@ mod accounting;
 mod attached;
 mod calibrating;
 pub(crate) mod counters;
+mod go;
 mod incoming;
 mod lives;
 mod names;
@@ -24,18 +25,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aya::maps::{MapData, RingBuf};
-use tailcut_probe_ebpf::records::{Event, Lost, VALID_CALLS, VALID_PROBES};
+use tailcut_probe_ebpf::records::{
+    CallerKey, Event, Lost, VALID_ASSISTS, VALID_CALLS, VALID_PROBES, VALID_WORLD,
+};
+use tailcut_probe_ebpf::series::{FIRST_FIXED, Fixed};
 
 use self::accounting::{Accounting, SAMPLE, Sample};
 use self::attached::Attached;
 use self::calibrating::Calibrating;
-use self::counters::Counters;
+use self::counters::{Counters, Difference};
+use self::go::GoTarget;
 use self::incoming::Record;
 use self::lives::Lives;
 use self::names::Names;
 pub use self::options::Options;
+pub(crate) use self::options::threshold_of_pause;
 use self::usage::Watched;
-use self::user_sites::UserSites;
+use self::user_sites::{Planned, UserSites};
 use self::windows::{Seen, Windows};
 use crate::binary::sites::{HitCosts, KernelRules};
 use crate::binary::survey::{Survey, SurveyError, survey_with};
@@ -90,8 +96,8 @@ pub struct Session {
     watched: Watched,
     /// Before `programs`: hooks go before the maps that they use.
     attached: Attached,
-    /// Calls, and static probes: attached and detached apart.
-    windows: [Windows; 2],
+    /// Probe sites in user space: attached and detached apart.
+    windows: [Windows; SETS],
     user: Option<UserPrograms>,
     records: RingBuf<MapData>,
     programs: Programs,
@@ -113,6 +119,7 @@ pub struct Session {
     accounting: Accounting,
     calibration: Calibrating,
     names: Option<Names>,
+    go: Option<GoTarget>,
 }
 
 /// What is only known as a sum since the beginning.
@@ -148,15 +155,14 @@ impl Session {
                 .checked_next_power_of_two()
                 .map_or(u64::MAX, |fraction| fraction - 1),
         })?;
-        let serves_sites = |group: Group| group.is_windowed() || group == Group::Pool;
-        let user = if options.series.iter().any(serves_sites) {
+        let user = if options.series.iter().any(Group::has_sites) {
             Some(programs.user_programs()?)
         } else {
             None
         };
-        let sites = UserSites::of(&survey, &options.series, &costs);
+        let (go, sites) = sites_of(&survey, &options, &costs);
         let mut left_out = sites.left_out.clone();
-        let (series, windows) = prepare(&mut programs, pid, &options, sites)?;
+        let (series, windows) = prepare(&mut programs, pid, &options, go.as_ref(), sites)?;
         let records = programs.take_records()?;
         let attached = Attached::attach(&mut programs, &options.series)?;
         left_out.extend(attached.left_out.iter().cloned());
@@ -207,6 +213,7 @@ impl Session {
             accounting: Accounting::new(),
             calibration,
             names,
+            go,
         };
         session.step()?;
         // Whoever attached may be busy for a while before the first interval is asked for.
@@ -237,8 +244,8 @@ impl Session {
     pub fn sizes(&self) -> Result<Vec<(String, Vec<u64>)>, SessionError> {
         self.series
             .iter()
-            .filter(|(series, _)| series.allocator.is_some() && series.group == Group::Malloc)
-            .map(|(series, name)| Ok((name.clone(), self.programs.sizes(series.number)?)))
+            .filter_map(|(series, name)| Some((sizes_row(series)?, name)))
+            .map(|(row, name)| Ok((name.clone(), self.programs.sizes(row)?)))
             .collect()
     }
 
@@ -394,11 +401,14 @@ impl Session {
         if let Some(names) = &mut self.names {
             names.refresh();
         }
-        let sites = UserSites::of(&survey, &self.options.series, &costs);
+        let (go, sites) = sites_of(&survey, &self.options, &costs);
         self.left_out = sites.left_out.clone();
         self.left_out.extend(self.attached.left_out.iter().cloned());
         self.target = target_of(&survey);
-        (self.series, self.windows) = prepare(&mut self.programs, self.pid, &self.options, sites)?;
+        let (pid, options) = (self.pid, &self.options);
+        (self.series, self.windows) =
+            prepare(&mut self.programs, pid, options, go.as_ref(), sites)?;
+        self.go = go;
         for windows in &mut self.windows {
             windows.forget_hits(&self.programs)?;
         }
@@ -518,8 +528,20 @@ impl Session {
         let mut callers = self.programs.callers()?;
         callers.sort_by_key(|(_, totals)| std::cmp::Reverse(totals.calls));
         callers.truncate(MOST);
-        let addresses: Vec<u64> = callers.iter().map(|(key, _)| key.caller).collect();
-        let symbols = names.of_return_addresses(&addresses);
+        // In their place allocations of Go have the type of what is allocated.
+        let is_type = |key: &CallerKey| key.series == Fixed::GoAlloc as u32;
+        let addresses: Vec<u64> = callers
+            .iter()
+            .map(|(key, _)| if is_type(key) { 0 } else { key.caller })
+            .collect();
+        let mut symbols = names.of_return_addresses(&addresses);
+        if let Some(go) = &mut self.go {
+            for ((key, _), symbol) in callers.iter().zip(&mut symbols) {
+                if is_type(key) {
+                    *symbol = go.type_name(key.caller);
+                }
+            }
+        }
         let sites = callers
             .into_iter()
             .zip(symbols)
@@ -542,12 +564,15 @@ impl Session {
         Ok(sites.collect())
     }
 
-    fn take_windows(&mut self) -> Result<([Seen; 2], Vec<Window>), SessionError> {
-        let [calls, probes] = &mut self.windows;
-        let (calls, mut windows) = calls.take(&self.programs, &self.watched, self.busy_cpus)?;
-        let (probes, more) = probes.take(&self.programs, &self.watched, self.busy_cpus)?;
-        windows.extend(more);
-        Ok(([calls, probes], windows))
+    fn take_windows(&mut self) -> Result<([Seen; SETS], Vec<Window>), SessionError> {
+        let mut all = Vec::new();
+        let mut seen = [Seen::default(); SETS];
+        for (set, seen) in self.windows.iter_mut().zip(&mut seen) {
+            let (of_set, closed) = set.take(&self.programs, &self.watched, self.busy_cpus)?;
+            *seen = of_set;
+            all.extend(closed);
+        }
+        Ok((seen, all))
     }
 
     fn tick(&mut self) -> Result<Tick, SessionError> {
@@ -564,16 +589,20 @@ impl Session {
         let (seen, windows) = self.take_windows()?;
         let mut series = Vec::with_capacity(self.series.len());
         for (one, name) in &self.series {
-            let floor_ns = self.windows[0]
-                .entry_of(one.number)
+            let floor_ns = (self.windows.iter())
+                .find_map(|set| set.entry_of(one.number))
                 .map_or(0, |entry| self.calibration.floors().of(entry));
-            let difference = self
-                .counters
-                .difference(&self.programs, one.number, floor_ns)?;
-            let sampled = match one.group {
-                Group::Malloc | Group::Free | Group::SlowPaths => seen[0].share(target_cpu_ns),
-                Group::Pool => seen[1].share(target_cpu_ns),
-                group => self.attached.seen(group, length_ns),
+            let difference = match &mut self.go {
+                Some(go) if one.is_of_runtime() => Difference::of_runtime(go, one.number),
+                _ => self
+                    .counters
+                    .difference(&self.programs, one.number, floor_ns)?,
+            };
+            let sampled = match set_of(one) {
+                Some(set) => seen[set].share(target_cpu_ns),
+                // The runtime follows one in eight of a goroutine's waits: `gTrackingPeriod`.
+                None if one.number == Fixed::GoSchedulerLatency as u32 => 1.0 / 8.0,
+                None => self.attached.seen(one.group, length_ns),
             };
             series.push(SeriesTick {
                 name: name.clone(),
@@ -630,6 +659,48 @@ impl Session {
     }
 }
 
+/// Sets of probe sites in user space, each attached and detached by itself.
+const SETS: usize = 4;
+/// What is attached, and the number under which the programs know since when it is.
+const SET_NAMES: [(&str, u32); SETS] = [
+    ("allocator calls", VALID_CALLS),
+    ("static probes", VALID_PROBES),
+    ("stops of the world", VALID_WORLD),
+    ("mark assists", VALID_ASSISTS),
+];
+
+/// The set that a series' sites are in.
+fn set_of(series: &Series) -> Option<usize> {
+    match series.group {
+        group if group.is_windowed() => Some(0),
+        Group::Pool => Some(1),
+        Group::Gc if series.process_wide || series.name == "gc_cycle" => Some(2),
+        Group::Gc if series.is_of_runtime() => None,
+        Group::Gc => Some(3),
+        _ => None,
+    }
+}
+
+/// The row of a series among those that count sizes, if it has one.
+fn sizes_row(series: &Series) -> Option<u32> {
+    match series.group {
+        Group::Malloc => Some(series.number),
+        Group::GoAlloc if series.number == Fixed::GoAlloc as u32 => Some(FIRST_FIXED),
+        _ => None,
+    }
+}
+
+/// The Go program in a process, if there is one, and all sites that are wanted.
+fn sites_of(survey: &Survey, options: &Options, costs: &HitCosts) -> (Option<GoTarget>, UserSites) {
+    let (go, refused) = match GoTarget::of(survey, &options.series) {
+        Ok(go) => (go, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let mut sites = UserSites::of(survey, go.as_ref(), &options.series, costs);
+    sites.left_out.extend(refused);
+    (go, sites)
+}
+
 /// Whether processes have the same numbers here as in the kernel's programs.
 fn in_first_pid_namespace() -> bool {
     // `PROC_PID_INIT_INO` in the kernel's `include/linux/proc_ns.h`.
@@ -664,34 +735,44 @@ fn prepare(
     programs: &mut Programs,
     pid: u32,
     options: &Options,
+    go: Option<&GoTarget>,
     sites: UserSites,
-) -> Result<(Vec<(Series, String)>, [Windows; 2]), ProgramsError> {
+) -> Result<(Vec<(Series, String)>, [Windows; SETS]), ProgramsError> {
     for planned in &sites.planned {
         programs.set_site(planned.at.cookie as u32, planned.site)?;
     }
-    let series = series_of(options, &sites);
+    let series = series_of(options, go, &sites);
     for (series, _) in &series {
         programs.set_threshold(series.number, options.threshold_of(series))?;
     }
-    let (calls, probes) = sites
-        .planned
-        .into_iter()
-        .partition(|planned| planned.group.is_windowed());
-    let windows = [
-        Windows::new("allocator calls", VALID_CALLS, pid, options.budget, calls),
-        Windows::new("static probes", VALID_PROBES, pid, options.budget, probes),
-    ];
+    let mut sets: [Vec<Planned>; SETS] = Default::default();
+    for planned in sites.planned {
+        let series = catalogue::of_number(planned.site.series);
+        if let Some(set) = series.as_ref().and_then(set_of) {
+            sets[set].push(planned);
+        }
+    }
+    let mut named = SET_NAMES.into_iter();
+    let windows = sets.map(|sites| {
+        let (name, valid) = named.next().expect("as many names as sets");
+        Windows::new(name, valid, pid, options.budget, sites)
+    });
     Ok((series, windows))
 }
 
 /// The series that have a hook, with their names.
-fn series_of(options: &Options, sites: &UserSites) -> Vec<(Series, String)> {
+fn series_of(options: &Options, go: Option<&GoTarget>, sites: &UserSites) -> Vec<(Series, String)> {
     catalogue::all()
         .into_iter()
         .filter(|series| options.series.has(series.group))
         .filter(|series| match series.group {
-            Group::Malloc | Group::Free | Group::SlowPaths | Group::Pool => {
-                // Lives are those of sites that are named otherwise.
+            _ if series.is_of_runtime() => go.is_some_and(|go| go.counts(series.number)),
+            // Three series are counted at the same sites.
+            Group::Gc if set_of(series) == Some(2) => {
+                sites.series.contains(&(Fixed::GcStwOther as u32))
+            }
+            // Lives are those of sites that are named otherwise.
+            group if group.has_sites() => {
                 series.name == "lifetime" || sites.series.contains(&series.number)
             }
             _ => true,
@@ -736,6 +817,7 @@ fn slow_event(event: &Event, known: &[(Series, String)]) -> Option<SlowEvent> {
     let series = catalogue::of_number(event.series)?;
     let named = known.iter().find(|(one, _)| one.number == event.series);
     let by = match event.by_thread {
+        0 if series.group.is_of_go() => go::by(&series, event.detail),
         0 if series.detail == Some("system call") => {
             let number = event.detail as u32;
             Some(match (number as i32, system_calls::name(number)) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::catalogue::{Selection, Series, Unit};
+use crate::catalogue::{Group, Selection, Series, Unit};
 
 /// What to trace. The default is what costs least: pauses, no calls.
 #[derive(Debug, Clone)]
@@ -45,10 +45,27 @@ impl Options {
     /// Nanoseconds from which on an event of `series` is sent; `u64::MAX` for never.
     pub(super) fn threshold_of(&self, series: &Series) -> u64 {
         match (series.unit, series.name) {
-            // They are long by definition.
-            (_, "long_running") => 0,
-            (Unit::Nanoseconds, _) if series.pause => self.threshold.as_nanos() as u64,
+            // Long by definition, and rare.
+            (_, "long_running" | "gc_cycle") => 0,
+            (Unit::Nanoseconds, _) if series.pause => {
+                threshold_of_pause(series, self.threshold.as_nanos() as u64)
+            }
             _ => u64::MAX,
         }
     }
 }
+
+/// Nanoseconds from which on a pause of `series` is recorded by itself, if others are from `general_ns` on.
+///
+/// Assists are short and come by the thousand: one by one they are below what is worth a line, together
+/// they are most of what a request waits for. So they, and the stops between them, are listed from
+/// [`COLLECTOR_THRESHOLD_NS`] on.
+pub(crate) fn threshold_of_pause(series: &Series, general_ns: u64) -> u64 {
+    match series.group {
+        Group::Gc => general_ns.min(COLLECTOR_THRESHOLD_NS),
+        _ => general_ns,
+    }
+}
+
+/// In a storm of assists those from here on are over nine tenths of their time.
+const COLLECTOR_THRESHOLD_NS: u64 = 10_000;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tailcut_probe_ebpf::series::{ALLOCATORS, Call, Fixed, of_call};
 use tailcut_probe_ebpf::sites::{self, PLACES, Place, Site};
 
+use super::go::GoTarget;
 use crate::binary::Register;
 use crate::binary::allocators::{Family, Kind, ResultAt, Signature, SizeAt, Tier};
 use crate::binary::notes::{Argument, Operand, Probe};
@@ -19,7 +20,6 @@ use crate::user_probes::{SiteAt, UserProgram};
 /// A site that is to be attached.
 #[derive(Debug, Clone)]
 pub(crate) struct Planned {
-    pub group: Group,
     pub program: UserProgram,
     /// Opens the file that it is in.
     pub path: PathBuf,
@@ -55,7 +55,12 @@ pub(crate) struct UserSites {
 }
 
 impl UserSites {
-    pub fn of(survey: &Survey, selection: &Selection, costs: &HitCosts) -> UserSites {
+    pub fn of(
+        survey: &Survey,
+        go: Option<&GoTarget>,
+        selection: &Selection,
+        costs: &HitCosts,
+    ) -> UserSites {
         let mut sites = UserSites::default();
         let wanted = [Group::Malloc, Group::Free, Group::SlowPaths];
         if wanted.iter().any(|group| selection.has(*group)) {
@@ -63,6 +68,12 @@ impl UserSites {
         }
         if selection.has(Group::Pool) {
             sites.add_probes(survey, costs);
+        }
+        if let Some(go) = go {
+            let of_go = go.sites(selection, costs);
+            sites.planned.extend(of_go.planned);
+            sites.left_out.extend(go.left_out.iter().cloned());
+            sites.left_out.extend(of_go.left_out);
         }
         for (number, planned) in sites.planned.iter_mut().enumerate() {
             planned.at.cookie = number as u64;
@@ -122,7 +133,6 @@ impl UserSites {
                 match &plans.latency {
                     Ok(plan) => self.add_function(
                         of_call(number as u32, call),
-                        group,
                         openable.clone(),
                         &function.signature,
                         plan,
@@ -137,7 +147,6 @@ impl UserSites {
     fn add_function(
         &mut self,
         series: u32,
-        group: Group,
         path: PathBuf,
         signature: &Signature,
         plan: &Plan,
@@ -164,7 +173,6 @@ impl UserSites {
         };
         let mut add = |program, offset, site, hit| {
             let mut planned = Planned {
-                group,
                 program,
                 path: path.clone(),
                 at: SiteAt {
@@ -242,7 +250,6 @@ impl UserSites {
                 continue;
             }
             self.planned.push(Planned {
-                group: Group::Pool,
                 program,
                 path,
                 at: SiteAt {

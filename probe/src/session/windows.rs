@@ -140,7 +140,7 @@ impl Windows {
         self.sites
             .iter()
             .filter(|planned| planned.site.series == series)
-            .filter(|planned| planned.program == UserProgram::CallEnter)
+            .filter(|planned| planned.program.begins_calls())
             .filter_map(|planned| planned.hit)
             .max()
     }
@@ -220,30 +220,19 @@ impl Windows {
     fn attach(&mut self, user: &UserPrograms) -> Result<Vec<OwnedFd>, UserProbesError> {
         let mut together: BTreeMap<(usize, &PathBuf), Vec<SiteAt>> = BTreeMap::new();
         for planned in &self.sites {
-            // Returns first: a call that begins while sites are being attached has its end seen.
-            let order = match planned.program {
-                UserProgram::CallReturn => 0,
-                UserProgram::CallLeave => 1,
-                UserProgram::ProbeTimed => 2,
-                UserProgram::ProbeCounted => 3,
-                UserProgram::CallEnter => 4,
-            };
+            let order = UserProgram::ALL
+                .iter()
+                .position(|program| *program == planned.program)
+                .unwrap_or(UserProgram::ALL.len() - 1);
             together
                 .entry((order, &planned.path))
                 .or_default()
                 .push(planned.at);
         }
-        const PROGRAMS: [UserProgram; 5] = [
-            UserProgram::CallReturn,
-            UserProgram::CallLeave,
-            UserProgram::ProbeTimed,
-            UserProgram::ProbeCounted,
-            UserProgram::CallEnter,
-        ];
         let mut links = Vec::new();
         let mut refused = None;
         for ((program, path), sites) in together {
-            match user.attach(PROGRAMS[program], path, &sites, self.pid) {
+            match user.attach(UserProgram::ALL[program], path, &sites, self.pid) {
                 Ok(more) => links.extend(more),
                 // One file that cannot be probed does not hide the others.
                 Err(error) => refused = Some(error),

@@ -24,6 +24,7 @@ use super::modules::{Image, Module, ModuleId, Modules};
 use super::text;
 use super::unwind::End;
 use super::{kernel, perf_map};
+use crate::binary::go::GoProgram;
 use blazesym::symbolize::source::{Elf, Source};
 use blazesym::symbolize::{CodeInfo, Input, Sym, Symbolized};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -201,6 +202,7 @@ impl Symbolizer {
             let symbols = symbolizer
                 .symbolize(&Source::Elf(source), Input::VirtOffset(&addresses))
                 .ok()?;
+            let mut unknown = Vec::new();
             for (offset, symbol) in offsets.iter().zip(&symbols) {
                 let location = Location::Module {
                     module: id,
@@ -208,13 +210,37 @@ impl Symbolizer {
                 };
                 match symbol {
                     Symbolized::Sym(symbol) => self.remember_symbol(location, module, symbol),
-                    Symbolized::Unknown(..) => self.remember_unnamed(id, module, &[*offset]),
+                    Symbolized::Unknown(..) => unknown.push(*offset),
                 }
             }
-            Some(())
+            Some(unknown)
         }));
-        if !matches!(found, Ok(Some(()))) {
-            self.remember_unnamed(id, module, offsets);
+        let unknown = match &found {
+            Ok(Some(unknown)) => unknown,
+            _ => offsets,
+        };
+        if !unknown.is_empty() {
+            self.remember_by_go(id, module, image, unknown);
+            self.remember_unnamed(id, module, unknown);
+        }
+    }
+
+    /// A Go program that is stripped of symbols still has the table of functions that its runtime needs.
+    fn remember_by_go(&mut self, id: ModuleId, module: &Module, image: &Image, offsets: &[u64]) {
+        let names = catch_unwind(AssertUnwindSafe(|| {
+            let program = GoProgram::of_file(&image.path()).ok()??;
+            let name = |offset: &u64| {
+                let address = image.layout.address_of(*offset)?;
+                Some((*offset, program.function_at(address)?.name))
+            };
+            Some(offsets.iter().filter_map(name).collect::<Vec<_>>())
+        }));
+        for (file_offset, name) in names.ok().flatten().unwrap_or_default() {
+            let location = Location::Module {
+                module: id,
+                file_offset,
+            };
+            self.remember_special(location, &text::clean(&name), &module.name);
         }
     }
 

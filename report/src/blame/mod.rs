@@ -9,6 +9,8 @@
 //!    fault inside `munmap` inside `free`), the innermost has the instant, because there the thread
 //!    really was; of pauses of one thread the innermost is the one that began last (of two that
 //!    began together the one that ends first), as the calls that make them nest.
+//!    A pause of the whole process (a collector's stop of the world) is one of each of its threads. Who is
+//!    stopped by a collector, or works for one, may park meanwhile: such a wait is the collector's time.
 //! 2. **The backlog that pauses left.** Waiting in which the thread was at work, on requests that
 //!    should have been done long ago: owed to the pauses before, the latest first, and never more of
 //!    it than they lasted (a queue without a pause of length L makes nobody wait less by more than
@@ -17,7 +19,7 @@
 //! 4. **Unexplained**: waiting that no pause covers and no backlog of one explains, as of a burst, of a
 //!    load that is more than the service can bear, or of what was not traced.
 //!
-//! Nothing else is ever blamed: no pause of another thread, no time of a request outside the traced
+//! Nothing else is ever blamed: no pause of another thread alone, no time of a request outside the traced
 //! time. Pauses shorter than the probe's threshold are not listed one by one; their time is in
 //! 3 and 4.
 //!
@@ -51,7 +53,7 @@ mod backlog;
 mod chance;
 mod cover;
 mod run;
-mod spans;
+pub(crate) mod spans;
 mod spike;
 mod summary;
 pub(crate) mod tables;

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::attribution::{Causes, Group, Rule};
 use super::chance::kinds_beyond_chance;
-use super::spans::{Span, Spans};
+use super::spans::{ALL_THREADS, Span, Spans};
 use super::spike::{self, Spike};
 use super::summary::{BlameMode, BlameRow, KindBlame, ThreadBlame};
 use crate::digest::Second;
@@ -22,6 +22,8 @@ const MOST_THREADS: usize = 16;
 const MOST_NAMES: usize = 4_096;
 /// Frames kept of a stack.
 const FRAMES: usize = 6;
+/// Waits for other threads.
+const WAIT: &str = "futex";
 /// No request takes longer, nanoseconds; what does is damaged. Nearly five hours.
 const LONGEST: u64 = 1 << 44;
 
@@ -90,12 +92,16 @@ impl<'a> BlameBuilder<'a> {
         }
     }
 
-    /// Takes a pause; `kind` is the place of its series, called `name`.
+    /// Takes a pause; `kind` is the place of its series, called `name`. One of a whole process is on
+    /// [`ALL_THREADS`].
     pub(crate) fn pause(&mut self, pause: &Pause, kind: usize, name: &str) {
         let may_matter = match self.mode {
-            BlameMode::OwnThread => self.threads.contains(&pause.thread),
+            BlameMode::OwnThread => {
+                let all = pause.thread == ALL_THREADS && !self.input.slow.is_empty();
+                all || self.threads.contains(&pause.thread)
+            }
             // Workers without work wait for each other, too.
-            BlameMode::Coincides => !self.input.slow.is_empty() && name != "futex",
+            BlameMode::Coincides => !self.input.slow.is_empty() && name != WAIT,
         };
         if !may_matter {
             return;
@@ -167,10 +173,21 @@ impl<'a> BlameBuilder<'a> {
             run: meta.run,
             start_ns: known.start_ns,
         };
-        let mut spans = self.spans.list;
+        let mut spans = self.spans;
+        if let Some(waits) = known.kinds.iter().position(|kind| kind == WAIT) {
+            let owners: Vec<u16> = (known.probe.series.iter())
+                .filter(|series| series.owns_waits)
+                .filter_map(|series| known.kinds.iter().position(|kind| *kind == series.name))
+                .filter_map(|place| u16::try_from(place).ok())
+                .collect();
+            spans.without_owned_waits(u16::try_from(waits).unwrap_or(u16::MAX), &owners);
+        }
+        let mut spans = spans.list;
         let groups = match mode {
             BlameMode::OwnThread => {
-                let utilisation = utilisation(&self.input, &spans, threshold_ns, per_thread);
+                let threads = self.threads.len() as u64;
+                let utilisation =
+                    utilisation(&self.input, &spans, threads, threshold_ns, per_thread);
                 by_thread(requests, spans, utilisation)
             }
             BlameMode::Coincides => {
@@ -250,7 +267,11 @@ fn by_thread(requests: Vec<SlowRequest>, spans: Vec<Span>, utilisation: Option<f
         group.requests.push(request);
     }
     for span in spans {
-        if let Some(group) = groups.get_mut(&span.thread) {
+        if span.thread == ALL_THREADS {
+            for group in groups.values_mut() {
+                group.spans.push(span);
+            }
+        } else if let Some(group) = groups.get_mut(&span.thread) {
             group.spans.push(span);
         }
     }
@@ -277,6 +298,7 @@ fn arrivals_per_second(input: &BlameInput<'_>) -> f64 {
 fn utilisation(
     input: &BlameInput<'_>,
     spans: &[Span],
+    threads: u64,
     threshold_ns: u64,
     per_thread: f64,
 ) -> Option<f64> {
@@ -301,7 +323,11 @@ fn utilisation(
     let measured = spans
         .iter()
         .filter(|span| span.start_ns < to && span.end_ns > from);
-    let paused = total(measured.map(Span::length_ns)) as f64;
+    let of_all = |span: &Span| match span.thread {
+        ALL_THREADS => span.length_ns().saturating_mul(threads),
+        _ => span.length_ns(),
+    };
+    let paused = total(measured.map(of_all)) as f64;
     let mean_ns = (all - paused.min(long)) / requests as f64;
     Some((mean_ns * per_thread / 1e9).clamp(0.0, 1.0))
 }
@@ -344,7 +370,7 @@ impl RunBlame {
         self.rows_left_out += pauses.len().saturating_sub(MOST_ROWS) as u64;
         for ((kind, thread), caused) in pauses.into_iter().take(MOST_ROWS) {
             let longest = &group.spans[caused.longest as usize];
-            self.rows.push(BlameRow {
+            self.add_row(BlameRow {
                 kind: shown.kind(*kind),
                 run: shown.run,
                 thread: *thread,
@@ -356,6 +382,28 @@ impl RunBlame {
                 by: shown.by(longest),
                 stack: shown.stack(longest),
             });
+        }
+    }
+
+    /// What a pause of all threads did to each of them is one row.
+    fn add_row(&mut self, row: BlameRow) {
+        let same = |known: &&mut BlameRow| {
+            row.thread == ALL_THREADS && known.thread == ALL_THREADS && known.kind == row.kind
+        };
+        let Some(known) = self.rows.iter_mut().find(same) else {
+            self.rows.push(row);
+            return;
+        };
+        known.time_ns = known.time_ns.saturating_add(row.time_ns);
+        known.backlog_ns = known.backlog_ns.saturating_add(row.backlog_ns);
+        known.requests = known.requests.saturating_add(row.requests);
+        if row.longest_ns > known.longest_ns {
+            *known = BlameRow {
+                time_ns: known.time_ns,
+                backlog_ns: known.backlog_ns,
+                requests: known.requests,
+                ..row
+            };
         }
     }
 }

@@ -3,10 +3,22 @@
 //! Bounded whatever a recording holds: beyond [`MOST`] the shorter half goes, and what went is
 //! counted.
 
+//!
+//! A pause of a whole process belongs to [`ALL_THREADS`]. A wait that begins within a pause that
+//! [owns waits](crate::recording::SeriesMeta::owns_waits) is cut down to what outlasts it
+//! ([`without_owned_waits`]): a thread that a collector has stopped waits for the collector, however the
+//! kernel calls that.
+
+use std::collections::HashMap;
+
 use crate::recording::Pause;
 
 /// Pauses that are held of a run at most: as many as a probe records.
 pub(super) const MOST: usize = 500_000;
+
+/// The thread of a pause in which all threads of the process stand still. (No thread has that number: the
+/// kernel's idle task has it.)
+pub(crate) const ALL_THREADS: u32 = 0;
 
 /// One pause. Ends after it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +74,13 @@ impl Spans {
         self.list.push(span);
     }
 
+    /// Takes from waits what pauses that own waits cover of them.
+    pub(super) fn without_owned_waits(&mut self, waits: u16, owners: &[u16]) {
+        if !owners.is_empty() {
+            self.list = without_owned_waits(std::mem::take(&mut self.list), waits, owners);
+        }
+    }
+
     fn halve(&mut self) {
         let half = self.list.len() / 2;
         let (_, middle, _) = self.list.select_nth_unstable_by_key(half, Span::length_ns);
@@ -71,9 +90,93 @@ impl Spans {
     }
 }
 
+/// The spans, of which those of kind `waits` that begin within a pause of `owners` on the same thread, or on all
+/// threads, begin when that pause ends, and are left out if they end before. n log n.
+fn without_owned_waits(spans: Vec<Span>, waits: u16, owners: &[u16]) -> Vec<Span> {
+    // By thread, by beginning, with the latest end so far: of pauses that begin before an instant, one that
+    // is still going on is the one that ends last.
+    let mut by_thread: HashMap<u32, Vec<(u64, u64)>> = HashMap::new();
+    for span in &spans {
+        if owners.contains(&span.kind) {
+            let list = by_thread.entry(span.thread).or_default();
+            list.push((span.start_ns, span.end_ns));
+        }
+    }
+    for list in by_thread.values_mut() {
+        list.sort_unstable();
+        let mut latest = 0;
+        for (_, end) in list {
+            latest = latest.max(*end);
+            *end = latest;
+        }
+    }
+    let owned_until = |thread: u32, at: u64| {
+        let list = by_thread.get(&thread)?;
+        let begun = list.partition_point(|(start, _)| *start <= at);
+        Some(list[begun.checked_sub(1)?].1).filter(|end| *end > at)
+    };
+    spans
+        .into_iter()
+        .filter_map(|mut span| {
+            if span.kind == waits {
+                // The end of one may lie within another.
+                while let Some(end) = owned_until(span.thread, span.start_ns)
+                    .max(owned_until(ALL_THREADS, span.start_ns))
+                {
+                    span.start_ns = end;
+                    if span.start_ns >= span.end_ns {
+                        return None;
+                    }
+                }
+            }
+            Some(span)
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn span(kind: u16, thread: u32, start_ns: u64, end_ns: u64) -> Span {
+        Span {
+            start_ns,
+            end_ns,
+            thread,
+            kind,
+            stack: None,
+            by: None,
+        }
+    }
+
+    #[test]
+    fn a_wait_that_a_collector_causes_is_the_collectors_until_it_has_ended() {
+        const WAIT: u16 = 0;
+        const ASSIST: u16 = 1;
+        const WORLD: u16 = 2;
+        let kept = |wait: Span| {
+            let owners = [
+                span(ASSIST, 7, 100, 200),
+                span(ASSIST, 8, 500, 900),
+                span(WORLD, ALL_THREADS, 190, 300),
+            ];
+            let all = owners.into_iter().chain([wait]).collect();
+            without_owned_waits(all, WAIT, &[ASSIST, WORLD])
+                .into_iter()
+                .find(|span| span.kind == WAIT)
+                .map(|span| (span.start_ns, span.end_ns))
+        };
+        // Parked within an assist.
+        assert_eq!(kept(span(WAIT, 7, 120, 180)), None);
+        // From one into the other, and beyond: the rest is a wait of its own.
+        assert_eq!(kept(span(WAIT, 7, 120, 400)), Some((300, 400)));
+        // Of a thread that was stopped with all others.
+        assert_eq!(kept(span(WAIT, 9, 200, 299)), None);
+        // It waited before: for something else.
+        assert_eq!(kept(span(WAIT, 7, 90, 180)), Some((90, 180)));
+        // Another thread's assist.
+        assert_eq!(kept(span(WAIT, 7, 600, 700)), Some((600, 700)));
+    }
 
     #[test]
     fn beyond_the_limit_the_longest_stay_and_the_others_are_counted() {

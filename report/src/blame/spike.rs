@@ -59,7 +59,7 @@ pub struct Spike {
 pub struct SpikePause {
     /// Its series.
     pub kind: String,
-    /// The thread that paused.
+    /// The thread that paused; 0 for all of the process.
     pub thread: u32,
     /// When it began.
     pub start_s: f64,

@@ -83,7 +83,7 @@ pub struct BlameRow {
     pub kind: String,
     /// The run that it is of.
     pub run: u32,
-    /// The thread that paused.
+    /// The thread that paused; 0 for all of the process.
     pub thread: u32,
     /// Time of slow requests, in nanoseconds.
     pub time_ns: u64,

@@ -148,7 +148,7 @@ pub(crate) fn row_cells(blame: &BlameSummary, row: &BlameRow) -> Vec<String> {
         .collect();
     vec![
         row.run.to_string(),
-        row.thread.to_string(),
+        format::thread(row.thread),
         format::nanos(row.time_ns),
         portion(blame.share(row.time_ns)),
         match row.backlog_ns {

@@ -199,7 +199,7 @@ pub(super) fn section(report: &Report) -> Option<Section> {
 fn mode_text(own_thread: bool, coincides: bool) -> &'static str {
     match (own_thread, coincides) {
         (_, false) => {
-            "Each slow request's time, from when it was due until it was done, is given to the pauses of the thread that served it: those within its service, those it stood behind, and the backlog that they left. Where pauses lie within each other, the innermost has the time. Nothing of another thread's is ever blamed."
+            "Each slow request's time, from when it was due until it was done, is given to the pauses of the thread that served it: those within its service, those it stood behind, and the backlog that they left. Where pauses lie within each other, the innermost has the time. A collector's stop of the world is a pause of all threads; of a thread that it stops, or that works for it, waits are the collector's. Nothing of another thread's alone is ever blamed."
         }
         (false, true) => {
             "The requests were timed by the load generator, the pauses in the server, and nothing says which of its threads served which request. So this is the weaker claim: a slow request's time coincides with a pause of any of the server's threads. It is a cause where one thread does all the work, and a hint where many do. Waiting for another thread (futex) is left out, since threads without work wait like that; the backlog after a pause is not followed; a kind that slow requests meet no more than any other moment does is left out as chance."
@@ -349,12 +349,12 @@ fn events(spike: &Spike, blame: &BlameSummary) -> Vec<Event> {
         tell(
             pause.start_s,
             format!(
-                "{} of {}{}{} on thread {}; {} of the request's time",
+                "{} of {}{}{} on {}; {} of the request's time",
                 pause.kind,
                 format::nanos(pause.length_ns),
                 function.map_or(String::new(), |name| format!(" in {name}")),
                 by.map_or(String::new(), |name| format!(" by {name}")),
-                pause.thread,
+                format::on_thread(pause.thread),
                 format::nanos(pause.time_ns),
             ),
             pause.stack.join(" ← "),

@@ -10,6 +10,7 @@ use hdrhistogram::Histogram;
 
 use super::cleaned::cleaned;
 use crate::allocator::{Role, StackWeigher, WeighedStacks};
+use crate::blame::spans::ALL_THREADS;
 use crate::blame::{BlameBuilder, BlameInput, Known, RunBlame};
 use crate::digest::Second;
 use crate::recording::{self, Interval, Pause, ProbeMeta, SeriesMeta, StackTable, Unit};
@@ -182,7 +183,7 @@ impl<'a> PauseDigestBuilder<'a> {
     }
 
     /// Takes a pause, in any order.
-    pub(crate) fn pause(&mut self, pause: Pause) {
+    pub(crate) fn pause(&mut self, mut pause: Pause) {
         // A probe lists single pauses of a series before its first interval.
         let Some(place) = self.place(&pause.kind, true) else {
             self.digest.ignored += 1;
@@ -196,6 +197,12 @@ impl<'a> PauseDigestBuilder<'a> {
         }
         if !meta.pause {
             return;
+        }
+        let target = self.digest.meta.target.process;
+        // With its children traced, too, another process stands still then.
+        let is_of_target = target == 0 || pause.process == 0 || pause.process == target;
+        if meta.process_wide && is_of_target {
+            pause.thread = ALL_THREADS;
         }
         let kind = &self.digest.series[place].meta.name;
         self.blame.pause(&pause, place, kind);

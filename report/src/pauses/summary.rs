@@ -80,7 +80,7 @@ pub struct LongPause {
     pub run: u32,
     /// The process.
     pub process: u32,
-    /// The thread that paused.
+    /// The thread that paused; 0 for all of the process.
     pub thread: u32,
     /// When it began, in seconds after the start of the run; before it when negative.
     pub start_s: f64,

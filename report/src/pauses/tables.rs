@@ -104,7 +104,7 @@ pub(crate) fn pause_cells(pause: &LongPause) -> Vec<String> {
         .collect();
     vec![
         pause.run.to_string(),
-        pause.thread.to_string(),
+        format::thread(pause.thread),
         format!("{:.3} s", pause.start_s),
         format::nanos(pause.length_ns),
         if place.is_empty() {

@@ -106,6 +106,12 @@ pub struct SeriesMeta {
     pub unit: Unit,
     /// Whether time in it is time in which a request of that thread stands still.
     pub pause: bool,
+    /// Whether all threads of the process stand still in it, not only the one that it is recorded on: a
+    /// collector's stop of the world.
+    pub process_wide: bool,
+    /// Whether waits for other threads that begin within it are part of it, not causes of their own: who is
+    /// stopped by a collector, or works for one, waits for it.
+    pub owns_waits: bool,
     /// From which length on a pause is in `pauses.jsonl`, in nanoseconds.
     pub threshold_ns: u64,
     /// Where the probes stand: `raw_tracepoint:sched_switch`, `libc.so.6:free+9`.
@@ -156,6 +162,8 @@ impl Default for SeriesMeta {
             what: String::new(),
             unit: Unit::default(),
             pause: false,
+            process_wide: false,
+            owns_waits: false,
             threshold_ns: 0,
             hooks: Vec::new(),
             sampling: 1.0,

@@ -75,7 +75,7 @@ pub struct BrokenSecond {
 pub struct BreakingPause {
     /// Its series: `munmap`.
     pub kind: String,
-    /// The thread that paused, as the host numbers it.
+    /// The thread that paused, as the host numbers it; 0 for all of the process.
     pub thread: u32,
     /// Its whole length, in nanoseconds.
     pub length_ns: u64,

@@ -89,10 +89,10 @@ pub(crate) fn in_words(pauses: &[BreakingPause]) -> String {
         .iter()
         .map(|pause| {
             format!(
-                "{} {} (thread {})",
+                "{} {} ({})",
                 pause.kind,
                 format::nanos(pause.length_ns),
-                pause.thread
+                format::on_thread(pause.thread)
             )
         })
         .collect();

@@ -140,6 +140,7 @@ fn plan_all(bytes: Vec<u8>) -> Option<usize> {
         symbols: Symbols::read(&image).ok()?,
         image,
         is_executable: true,
+        without_sections: None,
     };
     let modules = [module];
     let found = find(&modules, None).ok()?.found;

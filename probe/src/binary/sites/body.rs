@@ -7,7 +7,7 @@
 //! that jumps back into the middle of this one; a jump with the stack pointer as at entry to a
 //! place where a function begins is the second.
 
-use super::SiteError;
+use super::{Convention, SiteError};
 use crate::binary::elf::Image;
 use crate::binary::elf::frames::Frames;
 use crate::binary::register::Architecture;
@@ -44,6 +44,7 @@ pub struct Code {
     pub(super) tail_calls: BTreeSet<u64>,
     /// Whether it was known where the function ends.
     pub(super) bounded: bool,
+    pub(super) convention: Convention,
 }
 
 impl Code {
@@ -86,6 +87,42 @@ impl Code {
         Ok(code)
     }
 
+    /// Decodes a function that Go compiled, from virtual address `start` up to `end`, where the
+    /// next one begins. Go moves no part of a function away, and no function begins within another.
+    ///
+    /// # Errors
+    ///
+    /// It is not x86-64 code, longer than 256 KiB, or cannot be read.
+    pub fn read_go(
+        image: &Image,
+        name: &str,
+        start: u64,
+        end: u64,
+        convention: Convention,
+    ) -> Result<Self, SiteError> {
+        if image.architecture() != Architecture::X86_64 {
+            return Err(SiteError::Architecture(image.architecture()));
+        }
+        let no_site = |reason: &str| SiteError::NoSite {
+            function: name.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let length = end
+            .checked_sub(start)
+            .filter(|length| (1..=LONGEST).contains(length))
+            .ok_or_else(|| no_site("where it ends is not known, or too far away"))?;
+        let file_offset = image
+            .file_offset(start)
+            .ok_or_else(|| no_site("its address is not in the file"))?;
+        let bytes = image.bytes_at(start, length)?;
+        if bytes.len() as u64 != length {
+            return Err(no_site("its end is not in the file"));
+        }
+        let mut code = Code::decode(name, start, file_offset, bytes, true);
+        code.convention = convention;
+        Ok(code)
+    }
+
     /// Decodes bytes that are the whole of a function.
     pub(super) fn decode(
         name: &str,
@@ -104,6 +141,7 @@ impl Code {
             second_entries: BTreeSet::new(),
             tail_calls: BTreeSet::new(),
             bounded,
+            convention: Convention::SystemV,
             bytes: vec![(start, bytes)],
             instructions,
         };

@@ -3,12 +3,13 @@
 //! The walk follows the one straight line that every call takes: up to the first instruction that
 //! branches, calls or returns (which may itself be a site: it is always reached), or that a branch
 //! leads to. On the way it knows which registers hold arguments and how much was pushed.
+//! A Go function's check of its stack is walked through: who fails it comes back to the entry, so
+//! that only sites behind it see a call once.
 
 use super::body::{Code, text_of};
 use super::kernel::{HitCost, KernelRules};
-use super::{ArgumentPlace, Site};
+use super::{ArgumentPlace, Convention, Site};
 use crate::binary::Register;
-use crate::binary::register::Architecture;
 use iced_x86::{
     FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, OpKind,
     Register as Encoded,
@@ -28,7 +29,7 @@ pub(super) struct Walk {
 
 /// Where calls of `code` can be probed so that the arguments `wanted` are seen.
 pub(super) fn walk(code: &Code, wanted: &[u8], rules: KernelRules) -> Walk {
-    let mut state = State::at_entry(wanted);
+    let mut state = State::at_entry(code.convention, wanted);
     let mut sites = Vec::new();
     let mut skipped = Vec::new();
     let mut stopped = "its end".to_owned();
@@ -63,6 +64,10 @@ pub(super) fn walk(code: &Code, wanted: &[u8], rules: KernelRules) -> Walk {
             Err(reason) => skipped.push(format!("{text} ({reason})")),
         }
         expected = instruction.next_ip();
+        if code.is_stack_check(instruction) {
+            sites.clear();
+            continue;
+        }
         if instruction.flow_control() != FlowControl::Next {
             stopped = format!("`{text}` at +{}", at - code.start);
             break;
@@ -87,10 +92,10 @@ struct State {
 }
 
 impl State {
-    fn at_entry(wanted: &[u8]) -> Self {
+    fn at_entry(convention: Convention, wanted: &[u8]) -> Self {
         let mut held = [None; 16];
         for argument in wanted {
-            if let Some(register) = Register::of_argument(Architecture::X86_64, *argument) {
+            if let Some(register) = convention.argument(*argument) {
                 held[usize::from(register.number())] = Some(*argument);
             }
         }
@@ -121,10 +126,9 @@ impl State {
         let arguments = wanted
             .iter()
             .map(|argument| {
-                let home =
-                    Register::of_argument(Architecture::X86_64, *argument).filter(|register| {
-                        self.held[usize::from(register.number())] == Some(*argument)
-                    });
+                let home = code.convention.argument(*argument).filter(|register| {
+                    self.held[usize::from(register.number())] == Some(*argument)
+                });
                 let anywhere = || {
                     let number = self.held.iter().position(|held| *held == Some(*argument))?;
                     Register::x86_64(number as u8)

@@ -14,7 +14,9 @@ impl Code {
     ///
     /// # Errors
     ///
-    /// No instruction fits. The first one does unless the kernel refuses it.
+    /// No instruction fits. The first one does unless the kernel refuses it, or, in a Go function,
+    /// it is passed again when the stack grows. Of a Go function, also that its ways out cannot be
+    /// probed: there is no return probe to fall back on.
     pub fn plan(
         &self,
         wanted: &[u8],
@@ -28,15 +30,24 @@ impl Code {
             walk: &walk,
             costs,
         };
-        let plan = match purpose {
-            Purpose::EntryOnly => planner.entry_only(),
-            Purpose::Latency => planner.latency(rules),
+        let exits = match purpose {
+            Purpose::EntryOnly => None,
+            Purpose::Latency => Some(returns::exits(self, rules)),
+        };
+        let plan = match &exits {
+            None => planner.entry_only(),
+            Some(exits) => planner.latency(exits),
         };
         plan.ok_or_else(|| SiteError::NoSite {
             function: self.name.clone(),
-            reason: match walk.sites.is_empty() {
-                true => format!("the walk from its entry ended at {}", walk.stopped),
-                false => "no site sees the end of a call".to_owned(),
+            reason: match exits {
+                _ if walk.sites.is_empty() => {
+                    format!("the walk from its entry ended at {}", walk.stopped)
+                }
+                Some(Err(reason)) if !self.convention.allows_return_probes() => format!(
+                    "the kernel's return probe would crash a Go program, and its ways out cannot be probed, since {reason}"
+                ),
+                _ => "no site sees the end of a call".to_owned(),
             },
         })
     }
@@ -55,7 +66,7 @@ impl Planner<'_> {
         sites.min_by_key(|site| {
             (
                 self.costs.of(site.cost),
-                !arguments_are_at_home(site),
+                !self.arguments_are_at_home(site),
                 site.from_entry,
             )
         })
@@ -73,15 +84,16 @@ impl Planner<'_> {
         })
     }
 
-    fn latency(&self, rules: KernelRules) -> Option<Plan> {
-        let with_return_probe = self.best(|site| site.stack_offset == 0).map(|entry| {
+    fn latency(&self, exits: &Result<Vec<ExitSite>, String>) -> Option<Plan> {
+        let allowed = self.code.convention.allows_return_probes();
+        let at_entry = self.best(|site| allowed && site.stack_offset == 0);
+        let with_return_probe = at_entry.map(|entry| {
             let predicted = self
                 .costs
                 .of(entry.cost)
                 .saturating_add(self.costs.return_probe);
             (entry, predicted)
         });
-        let exits = returns::exits(self.code, rules);
         let with_exits = self
             .best(|_| true)
             .zip(exits.as_ref().ok())
@@ -96,7 +108,7 @@ impl Planner<'_> {
             (None, Some(_)) => true,
             _ => false,
         };
-        match &exits {
+        match exits {
             Ok(exits) if exits_are_cheaper => {
                 if let Some((entry, predicted)) = with_return_probe {
                     alternatives.push(format!(
@@ -163,16 +175,24 @@ impl Planner<'_> {
         if entry.cost == HitCost::SingleStepped {
             reason.push_str(&format!("; nothing cheaper up to {}", self.walk.stopped));
         }
-        if !arguments_are_at_home(entry) {
+        if !self.arguments_are_at_home(entry) {
             reason.push_str("; an argument is in another register by then");
         }
-        if self.code.targets.contains(&self.code.start) {
+        if self.code.targets.contains(&self.code.start)
+            && self.code.convention.allows_return_probes()
+        {
             reason.push_str("; the function jumps back to its own start, which counts as a call");
         }
         if !self.code.bounded {
             reason.push_str("; it is not known where the function ends, so a later branch to before the site would go unseen");
         }
         reason
+    }
+
+    fn arguments_are_at_home(&self, site: &Site) -> bool {
+        let home = |argument| self.code.convention.argument(argument);
+        let mut places = site.arguments.iter();
+        places.all(|place| home(place.argument) == Some(place.register))
     }
 
     /// What the usual place, the first instruction, would cost.
@@ -191,13 +211,6 @@ impl Planner<'_> {
             )
         })
     }
-}
-
-fn arguments_are_at_home(site: &Site) -> bool {
-    use crate::binary::register::{Architecture, Register};
-    site.arguments.iter().all(|place| {
-        Register::of_argument(Architecture::X86_64, place.argument) == Some(place.register)
-    })
 }
 
 fn count_of(exits: &[ExitSite]) -> String {

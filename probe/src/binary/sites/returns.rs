@@ -7,12 +7,14 @@
 //! `ret` is taken.
 //!
 //! Refused altogether where a way out cannot be seen, or would be seen too early: tables of jumps,
-//! and jumps to another function as the last act, whose time belongs to the call.
+//! and jumps to another function as the last act, whose time belongs to the call. In a Go function
+//! a table of jumps leads to places within it only: then every `ret` is taken, since the ways to
+//! them are not all seen.
 
-use super::ExitSite;
 use super::body::{Code, target_of, text_of};
 use super::entry::{copied, number_of, stack_change};
 use super::kernel::{HitCost, KernelRules};
+use super::{Convention, ExitSite};
 use crate::binary::Register;
 use iced_x86::{
     FlowControl, Instruction, InstructionInfoFactory, Mnemonic, OpAccess, Register as Encoded,
@@ -21,9 +23,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest way from a site to its `ret`, in instructions.
 const LONGEST_WAY: usize = 64;
-
-/// The most sites that a plan may need.
-const MOST_SITES: usize = 16;
 
 /// Sites such that every way out of the function passes one of them after its last call.
 ///
@@ -34,22 +33,31 @@ pub(super) fn exits(code: &Code, rules: KernelRules) -> Result<Vec<ExitSite>, St
     if !code.bounded {
         return Err("it is not known where the function ends".to_owned());
     }
-    if let Some(at) = code.tail_calls.first() {
+    let is_go = code.convention != Convention::SystemV;
+    let flow = Flow::of(code, rules);
+    let tables = code.has_indirect_jumps();
+    let mut tail_calls = code.tail_calls.iter().filter(|at| {
+        // Behind a Go function, up to the next one, there may be code of another compiler.
+        let reached = || Some(flow.reached.contains(flow.by_address.get(*at)?));
+        !is_go || tables || reached().unwrap_or(true)
+    });
+    if let Some(at) = tail_calls.next() {
         let at = at.wrapping_sub(code.start);
         return Err(format!(
             "it ends with a jump to another function (+{at}), whose time would be missed"
         ));
     }
-    if code.has_indirect_jumps() {
+    if tables && !is_go {
         return Err("it jumps to where a register or memory says".to_owned());
     }
-    let flow = Flow::of(code, rules);
     let mut sites: BTreeSet<usize> = BTreeSet::new();
     for (index, instruction) in flow.instructions.iter().enumerate() {
-        if instruction.flow_control() != FlowControl::Return || !flow.reached.contains(&index) {
+        if instruction.flow_control() != FlowControl::Return
+            || !(tables || flow.reached.contains(&index))
+        {
             continue;
         }
-        match flow.cheap_before(index) {
+        match flow.cheap_before(index).filter(|_| !tables) {
             Some(cheap) => sites.extend(cheap),
             None => {
                 sites.insert(index);
@@ -59,7 +67,7 @@ pub(super) fn exits(code: &Code, rules: KernelRules) -> Result<Vec<ExitSite>, St
     if sites.is_empty() {
         return Err("it has no `ret`".to_owned());
     }
-    if sites.len() > MOST_SITES {
+    if sites.len() > code.convention.most_exits() {
         return Err(format!("it would need {} sites", sites.len()));
     }
     Ok(sites.into_iter().map(|index| flow.site(index)).collect())

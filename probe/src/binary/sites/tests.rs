@@ -236,8 +236,11 @@ fn code_that_is_none_gives_an_error_not_a_site() {
     );
 }
 
+mod go;
+
 mod any_code {
-    use super::{Code, HitCosts, Purpose, rules};
+    use super::{Code, HitCosts, Purpose, Returns, rules};
+    use crate::binary::sites::Convention;
     use proptest::prelude::*;
 
     proptest! {
@@ -245,13 +248,17 @@ mod any_code {
         fn any_bytes_are_planned_without_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..200),
             start in prop_oneof![Just(0x1000_u64), Just(u64::MAX - 100), any::<u64>()],
+            convention in prop_oneof![Just(Convention::SystemV), Just(Convention::Go)],
         ) {
             let length = bytes.len() as u64;
             let Some(end) = start.checked_add(length) else { return Ok(()) };
-            let code = Code::decode("f", start, 0, bytes, true);
+            let mut code = Code::decode("f", start, 0, bytes, true);
+            code.convention = convention;
             for purpose in [Purpose::EntryOnly, Purpose::Latency] {
                 if let Ok(plan) = code.plan(&[0, 1], purpose, rules(), &HitCosts::default()) {
                     prop_assert!((start..end).contains(&plan.entry.address));
+                    let may = convention.allows_return_probes();
+                    prop_assert!(may || plan.returns != Returns::ReturnProbe);
                 }
             }
         }

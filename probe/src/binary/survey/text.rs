@@ -1,9 +1,14 @@
 //! A survey as lines of text.
 
+mod go;
+
 use super::{FunctionPlans, Survey, SurveyedAllocator};
 use crate::binary::allocators::{Function, Kind, Role, Tier};
-use crate::binary::sites::{Plan, Returns, microseconds};
+use crate::binary::sites::{HitCost, Plan, Returns, microseconds};
 use std::collections::BTreeMap;
+
+/// More ways out of a function are only counted.
+const MOST_EXITS_SHOWN: usize = 4;
 
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +29,9 @@ impl Survey {
         for allocator in &self.allocators {
             allocator_lines(allocator, detail, &mut lines);
         }
-        if self.allocators.is_empty() {
+        if let Some(go) = &self.go {
+            lines.extend(go::lines(go, &self.modules[go.module].path, detail));
+        } else if self.allocators.is_empty() {
             lines.push("no allocator was recognised".to_owned());
         }
         for sign in &self.unrecognised {
@@ -169,6 +176,14 @@ fn plan_line(plan: &Plan) -> String {
     let returns = match &plan.returns {
         Returns::NotSeen => String::new(),
         Returns::ReturnProbe => " and a return probe".to_owned(),
+        Returns::Sites(exits) if exits.len() > MOST_EXITS_SHOWN => {
+            let dear = exits.iter().filter(|exit| exit.cost > HitCost::Emulated);
+            let dear = dear.count();
+            format!(
+                " and at {} ways out, {dear} of them single-stepped",
+                exits.len()
+            )
+        }
         Returns::Sites(exits) => {
             let places: Vec<String> = exits
                 .iter()

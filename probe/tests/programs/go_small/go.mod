@@ -1,0 +1,3 @@
+module tailcut.example/small
+
+go 1.19
