@@ -60,25 +60,33 @@ Examples:
   tailcut demo --rate 1M --allocator jemalloc   one allocator against the pool, at a lower rate
   tailcut demo --duration 30s --out before-after
   tailcut demo --json > demo.json               one JSON object, and nothing else, on standard output
+  sudo tailcut demo --incident go               the original incident: the service in Go, its collector
+                                                traced, before and after, beside Rust
 
-Exit status: 0 done; 1 failed; 2 bad arguments; 4 the no-op or the pool missed the schedule, so that
-nothing can be concluded at this rate; 130 interrupted (what was recorded is kept, marked partial).";
+Exit status: 0 done; 1 failed; 2 bad arguments, or no Go for --incident go; 4 the no-op, the pool or
+Go's sync.Pool missed the schedule, so that nothing can be concluded at this rate; 130 interrupted
+(what was recorded is kept, marked partial).";
 
 #[derive(Debug, Args)]
 #[command(after_help = DEMO_EXAMPLES)]
 pub struct DemoArguments {
-    /// Orders per second that the schedule holds, over all workers: 2.4M, 500k, 2_400_000.
-    #[arg(long, default_value = "2.4M", value_name = "RATE")]
-    pub rate: Rate,
+    /// Builds the order service in Go of the original incident with the Go found here, and measures its forms beside those
+    /// in Rust, at the highest rate that its heap form holds.
+    #[arg(long, value_enum, value_name = "LANGUAGE", conflicts_with = "handoff")]
+    pub incident: Option<Incident>,
+    /// Orders per second that the schedule holds, over all workers: 2.4M, 500k, 2_400_000 [default: 2.4M; with
+    /// --incident searched, from 2.4M downwards].
+    #[arg(long, value_name = "RATE")]
+    pub rate: Option<Rate>,
     /// Length of each measured run. Every variant runs twice, after one second of warm-up.
     #[arg(long, default_value = "6s", value_name = "TIME", value_parser = run_length)]
     pub duration: Nanos,
-    /// The heap allocator to compare the pool with.
-    #[arg(long, value_enum, default_value_t = AllocatorChoice::All)]
-    pub allocator: AllocatorChoice,
-    /// Live orders, which are settled all at once when there are so many.
-    #[arg(long, default_value = "120000", value_name = "ORDERS", value_parser = parse_count)]
-    pub window: u64,
+    /// The heap allocator to compare the pool with [default: all; with --incident jemalloc and mimalloc].
+    #[arg(long, value_enum)]
+    pub allocator: Option<AllocatorChoice>,
+    /// Live orders, which are settled all at once when there are so many [default: 120000; with --incident 100000].
+    #[arg(long, value_name = "ORDERS", value_parser = parse_count)]
+    pub window: Option<u64>,
     /// Worker threads, each pinned to a core of its own [default: all cores but one, at least one].
     #[arg(long, value_name = "N")]
     pub workers: Option<u32>,
@@ -94,6 +102,13 @@ pub struct DemoArguments {
     /// Prints one JSON object, and only that, on standard output.
     #[arg(long)]
     pub json: bool,
+}
+
+/// An incident that the demo can reproduce as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Incident {
+    /// Mark assist in an order service written in Go.
+    Go,
 }
 
 /// Which heap allocators the demo compares the pool with.
@@ -398,6 +413,8 @@ mod tests {
             &["--window", "0"],
             &["--workers", "many"],
             &["--allocator", "tlsf"],
+            &["--incident", "java"],
+            &["--incident", "go", "--handoff"],
         ] {
             let words = ["tailcut", "demo"].iter().chain(bad);
             assert!(Cli::try_parse_from(words).is_err(), "{bad:?} was accepted");

@@ -30,6 +30,7 @@ pub mod compare;
 mod counting;
 mod engine;
 mod error;
+pub mod external;
 pub mod host;
 pub mod measured;
 mod memory;
@@ -49,7 +50,7 @@ pub mod sweep;
 pub mod workload;
 
 pub use clock::Nanos;
-pub use counting::{AllocationCounts, count_requests};
+pub use counting::{AllocationCounts, count_requests, expected_checksum};
 pub use engine::placement::{available_cpus, default_workers};
 pub use engine::{LivePercentiles, LiveSecond, RunOutcome, run, run_workload};
 pub use error::LoadError;

@@ -27,6 +27,7 @@ mod sampler;
 pub use bottleneck::{Strain, TargetUse, explain};
 pub use listener::{Listening, find_listener, find_listeners};
 pub use process::is_alive;
+pub(crate) use process::{cpu_beside, peak_resident_bytes};
 pub use sampler::Sampler;
 
 use std::io;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tailcut_loadgen::scenario::{Arrivals, Shard, WarmUp};
 use tailcut_loadgen::workload::{Verdict, Workload};
 use tailcut_loadgen::{
-    Form, LoadError, Nanos, Rate, RunOutcome, RunPlan, Service, available_cpus, run, run_workload,
+    Form, LoadError, Nanos, Rate, RunOutcome, RunPlan, Service, available_cpus, expected_checksum,
+    run, run_workload,
 };
 use tailcut_report::recording::{Mark, RESPONSE, Recording, RecordingError, SERVICE, State};
 
@@ -47,6 +48,8 @@ fn all_forms_of_the_service_give_the_same_checksum() {
     };
     let expected = checksum(Service::Heap, Form::Inline, 1);
     assert_eq!(expected.len(), 16);
+    let without_a_run = expected_checksum(&plan(Service::Pool, dir.path())).unwrap();
+    assert_eq!(without_a_run, expected);
     assert_eq!(checksum(Service::HeapPreshaped, Form::Inline, 1), expected);
     assert_eq!(checksum(Service::Pool, Form::Inline, 1), expected);
     if available_cpus() >= 2 {

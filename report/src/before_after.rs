@@ -12,6 +12,7 @@ use crate::compare::verdict::p_value;
 use crate::digest::RunDigest;
 use crate::evidence::Evidence;
 use crate::format;
+use crate::incident;
 use crate::sides::Pair;
 use crate::statistics::bootstrap;
 use crate::statistics::rank_sum::rank_sum;
@@ -85,7 +86,14 @@ pub(crate) fn before_after(
         let rows = &comparison?.rows;
         rows.iter().find(|row| row.percentile == name)
     };
-    let rows: Vec<BeforeAfterRow> = measures()
+    let collected = [before, after].iter().any(|variant| {
+        let mut results = variant
+            .runs
+            .iter()
+            .filter_map(|run| runs[*run].meta.result.as_ref());
+        results.any(|result| result.runtime.is_some())
+    });
+    let rows: Vec<BeforeAfterRow> = measures(collected)
         .iter()
         .filter_map(|measure| {
             row(
@@ -111,7 +119,8 @@ pub(crate) fn before_after(
     }
 }
 
-fn measures() -> Vec<PerRun> {
+/// With those of a garbage collector where there was one.
+fn measures(collected: bool) -> Vec<PerRun> {
     let percentile = |name, level: f64| PerRun {
         name,
         of: Box::new(move |run| {
@@ -125,7 +134,7 @@ fn measures() -> Vec<PerRun> {
         varies: true,
         time: true,
     };
-    vec![
+    let mut measures = vec![
         percentile("P99.9", 0.999),
         percentile("P50", 0.5),
         percentile("P99", 0.99),
@@ -158,6 +167,36 @@ fn measures() -> Vec<PerRun> {
                 (busy > 0.0).then_some(busy)
             }),
             show: format::share,
+            varies: true,
+            time: false,
+        },
+    ];
+    if collected {
+        measures.splice(1..1, of_collector());
+    }
+    measures
+}
+
+fn of_collector() -> [PerRun; 3] {
+    [
+        PerRun {
+            name: "GC pause P99",
+            of: Box::new(|run| incident::pause_p99(&[run]).map(|ns| ns as f64)),
+            show: format::duration,
+            varies: true,
+            time: false,
+        },
+        PerRun {
+            name: "Time in mark assist",
+            of: Box::new(|run| incident::assist_share(&[run])),
+            show: format::share,
+            varies: true,
+            time: false,
+        },
+        PerRun {
+            name: "Cores in use",
+            of: Box::new(incident::cores_in_use),
+            show: |cores| format!("{cores:.2}"),
             varies: true,
             time: false,
         },

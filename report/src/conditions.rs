@@ -6,6 +6,7 @@ use crate::load;
 use crate::pauses;
 use crate::recording::Meta;
 use crate::report::Report;
+use crate::text;
 use crate::variant::{NOOP, label};
 
 /// One condition; several values where the variants differ in it.
@@ -61,6 +62,17 @@ pub(crate) fn conditions(report: &Report) -> Vec<Condition> {
         }),
         of(runs, "Pool's path", |meta| {
             meta.load.pool_path.clone().unwrap_or_default()
+        }),
+        of(runs, "Runtime", |meta| {
+            let runtime = meta
+                .result
+                .as_ref()
+                .and_then(|result| result.runtime.as_ref());
+            runtime.map_or_else(String::new, |runtime| {
+                let [name, settings] =
+                    [&runtime.name, &runtime.settings].map(|part| text::name(part));
+                join(", ", [name.as_str(), &settings])
+            })
         }),
         Condition {
             label: "Machine's floor",

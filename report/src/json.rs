@@ -9,6 +9,7 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 
 use crate::before_after::BeforeAfter;
+use crate::incident::Incident;
 use crate::report::Report;
 use crate::summary::VariantSummary;
 use crate::trend::Trend;
@@ -44,6 +45,8 @@ pub struct Document {
     pub verdict: Verdict,
     /// Before and after, as text; null where nothing is compared.
     pub comparison: Option<BeforeAfter>,
+    /// Forms of one service in Go and in Rust side by side; null where nothing ran in Go, or nothing beside it.
+    pub incident: Option<Incident>,
     /// P99.9 from version to version; null without several.
     pub trend: Option<Trend>,
     /// What is wrong with the recordings: partial, damaged, or at odds with themselves or each other.
@@ -63,6 +66,7 @@ impl Document {
             variants: report.summaries(),
             verdict: report.verdict.clone(),
             comparison: report.comparison.clone(),
+            incident: report.incident.clone(),
             trend: report.trend.clone(),
             alerts: report.alerts(),
         }

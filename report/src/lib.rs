@@ -32,6 +32,7 @@ pub mod format;
 pub mod gate;
 mod heat;
 mod html;
+mod incident;
 mod json;
 mod load;
 mod markdown;
@@ -60,6 +61,7 @@ pub use before_after::{BeforeAfter, BeforeAfterRow};
 pub use blame::{BlameMode, BlameRow, BlameSummary, KindBlame, Spike, SpikePause, ThreadBlame};
 pub use error::ReportError;
 pub use export::ExportError;
+pub use incident::{CollectorSummary, FormSummary, Incident, Owed};
 pub use json::{Document, schema};
 pub use load::{
     ExtraSeries, LoadSummary, MarkSummary, ObjectiveSummary, ResourceSummary, SeriesUnit,

@@ -31,6 +31,7 @@ pub(crate) fn comment(report: &Report) -> String {
             let _ = writeln!(text, "\n{}", escape(sentence));
         }
     }
+    incident(&mut text, report);
     if let Some(trend) = &report.trend {
         text.push('\n');
         table(&mut text, &trend.table());
@@ -61,6 +62,18 @@ pub(crate) fn comment(report: &Report) -> String {
     }
     text.push_str("\n</details>\n");
     text
+}
+
+/// Forms in Go and in Rust side by side.
+fn incident(text: &mut String, report: &Report) {
+    let parts = [
+        ("The forms side by side", report.incident_table()),
+        (
+            "Go's sync.Pool against the pool in Rust",
+            report.rust_against_go_table(),
+        ),
+    ];
+    write_parts(text, parts);
 }
 
 /// What a load generator recorded beside response times.

@@ -4,6 +4,7 @@
 //! different in another.
 
 use crate::format;
+use crate::recording::Stalls;
 use crate::summary::VariantSummary;
 use crate::variant::Variant;
 
@@ -165,7 +166,11 @@ pub(crate) const MEASURES: &[Measure] = &[
         group: "Machine",
         label: "Machine stalls",
         help: "Time that the machine, not the service, took from the workers; sum of all runs",
-        cell: |variant, _| Cell::plain(format::millis(variant.summary.stalls_ms)),
+        cell: |variant, _| match variant.summary.stalls == Stalls::default() {
+            // A program that measures itself does not look for them.
+            true => Cell::missing(),
+            false => Cell::plain(format::millis(variant.summary.stalls_ms)),
+        },
     },
 ];
 

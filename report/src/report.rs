@@ -11,6 +11,7 @@ use crate::digest::RunDigest;
 use crate::error::ReportError;
 use crate::evidence::Evidence;
 use crate::html;
+use crate::incident::{self, Incident};
 use crate::json::Document;
 use crate::load::{self, Story};
 use crate::markdown;
@@ -37,6 +38,7 @@ pub struct Report {
     pub(crate) traced: Vec<Variant>,
     pub(crate) story: Story,
     pub(crate) comparison: Option<BeforeAfter>,
+    pub(crate) incident: Option<Incident>,
     pub(crate) trend: Option<Trend>,
     pub(crate) verdict: Verdict,
     pub(crate) damage: Vec<Damage>,
@@ -125,6 +127,7 @@ impl Report {
             traced: Vec::new(),
             story: Story::Load,
             comparison: None,
+            incident: None,
             trend: None,
             verdict: only_traced(&[]),
             damage: Vec::new(),
@@ -140,9 +143,16 @@ impl Report {
             .partition(|variant| variant.runs.iter().all(|run| self.runs[*run].only_traced()));
         self.story = Story::of(&self.variants, &self.runs);
         self.comparison = None;
+        self.incident = Incident::of(&self.variants, &self.runs);
         match self.story {
             _ if self.variants.is_empty() => self.verdict = only_traced(&self.traced),
-            Story::BeforeAfter => self.judge(Pair::usual(&self.variants)),
+            Story::BeforeAfter => match incident::usual(&self.variants) {
+                Some(pair) => {
+                    self.judge(Some(pair));
+                    self.tell_of_the_incident();
+                }
+                None => self.judge(Pair::usual(&self.variants)),
+            },
             Story::Load => self.verdict = load::verdict(&self.variants, &self.runs),
         }
     }
@@ -207,6 +217,23 @@ impl Report {
         self.judge(Some(pair));
         self.tell_what_is_lost();
         Ok(self)
+    }
+
+    /// Adds to the verdict on the forms in Go what is to be said of Rust beside them, and of the collector.
+    fn tell_of_the_incident(&mut self) {
+        if let Some(rust) = incident::rust_verdict(&self.variants, &self.runs) {
+            let sentence = &mut self.verdict.sentence;
+            sentence.push_str(" Rust beside Go: ");
+            sentence.push_str(&rust.sentence);
+        }
+        let owed = self
+            .incident
+            .as_ref()
+            .and_then(|incident| incident.owed.as_ref());
+        if let Some(owed) = owed {
+            let sentence = owed.sentence(crate::variant::label(crate::variant::GO_HEAP));
+            self.verdict.notes.insert(0, sentence);
+        }
     }
 
     /// Fills in what is said of the pair, or why nothing is.
@@ -281,6 +308,22 @@ impl Report {
     /// The comparison as text: measure, before, after, change, factor, p.
     pub fn comparison_table(&self) -> Option<Table> {
         self.comparison.as_ref().map(Table::of_comparison)
+    }
+
+    /// Forms of one service in Go and in Rust side by side; `None` where nothing ran in Go, or nothing beside it.
+    pub fn incident(&self) -> Option<&Incident> {
+        self.incident.as_ref()
+    }
+
+    /// The same as text: a row per form.
+    pub fn incident_table(&self) -> Option<Table> {
+        incident::tables::of_report(self)
+    }
+
+    /// The pool in Rust against the `sync.Pool` in Go as text: measure, before, after, change, factor, p.
+    pub fn rust_against_go_table(&self) -> Option<Table> {
+        let incident = self.incident.as_ref()?;
+        incident.rust_against_go.as_ref().map(Table::of_comparison)
     }
 
     /// The pauses as text: a row per kind and variant; `None` when there were none.

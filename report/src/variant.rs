@@ -14,8 +14,28 @@ pub const POOL: &str = "pool";
 /// What the names of the heap variants begin with.
 pub const HEAP_PREFIX: &str = "heap_";
 
+/// What the names of forms in Go begin with.
+const GO_PREFIX: &str = "go_";
+/// The form in Go as it is usually written.
+pub const GO_HEAP: &str = "go_heap";
+/// The form in Go with a `sync.Pool`.
+pub const GO_SYNC_POOL: &str = "go_sync_pool";
+/// The form in Go with a preallocated free list.
+const GO_FREE_LIST: &str = "go_free_list";
+/// The heap form in Go at a rate of its own: behind it stands which.
+const GO_HEAP_AT: &str = "go_heap_at_";
+
 /// The order in which known variants stand; others follow in the order of their first run.
-const ORDER: [&str; 5] = [NOOP, "heap_system", "heap_jemalloc", "heap_mimalloc", POOL];
+const ORDER: [&str; 8] = [
+    NOOP,
+    GO_HEAP,
+    GO_SYNC_POOL,
+    GO_FREE_LIST,
+    "heap_system",
+    "heap_jemalloc",
+    "heap_mimalloc",
+    POOL,
+];
 
 /// All runs of one variant.
 #[derive(Debug, Clone)]
@@ -90,10 +110,34 @@ impl Variant {
     }
 }
 
-/// What a variant is called in a table or a legend: `no-op`, `jemalloc`, `pool`.
+/// Whether it is a form of the service in Go.
+pub(crate) fn is_go(variant: &str) -> bool {
+    variant.starts_with(GO_PREFIX)
+}
+
+/// What a form is called where forms in Go and in Rust stand side by side.
+pub(crate) fn form(variant: &str) -> String {
+    match variant {
+        POOL => "Rust pool".to_owned(),
+        other => match (
+            other.strip_prefix(HEAP_PREFIX),
+            other.strip_prefix(GO_HEAP_AT),
+        ) {
+            (Some(allocator), _) if !allocator.is_empty() => format!("Rust heap, {allocator}"),
+            (_, Some(rate)) if !rate.is_empty() => format!("Go heap at {rate}/s"),
+            _ => label(other).to_owned(),
+        },
+    }
+}
+
+/// What a variant is called in a table or a legend: `no-op`, `jemalloc`, `pool`, `Go sync.Pool`.
 pub fn label(variant: &str) -> &str {
     match variant {
         NOOP => "no-op",
+        GO_HEAP => "Go heap",
+        GO_SYNC_POOL => "Go sync.Pool",
+        GO_FREE_LIST => "Go free list",
+        "go_heap_at_2.4M" => "Go heap at 2.4M/s",
         "" => "unnamed",
         other => match other.strip_prefix(HEAP_PREFIX) {
             Some(allocator) if !allocator.is_empty() => allocator,
@@ -113,5 +157,15 @@ mod tests {
         assert_eq!(label("pool"), "pool");
         assert_eq!(label("heap_"), "heap_");
         assert_eq!(label("mine"), "mine");
+        assert_eq!(label("go_sync_pool"), "Go sync.Pool");
+    }
+
+    #[test]
+    fn a_form_says_its_language_too() {
+        assert_eq!(form("heap_jemalloc"), "Rust heap, jemalloc");
+        assert_eq!(form("pool"), "Rust pool");
+        assert_eq!(form("go_heap"), "Go heap");
+        assert_eq!(form("go_heap_at_2.4M"), "Go heap at 2.4M/s");
+        assert_eq!(form("noop"), "no-op");
     }
 }

@@ -3,32 +3,43 @@
 //! Counts the allocations of a request on each variant, then measures every variant twice, in the
 //! order A B B A, each run in a process of its own ([`child`]); makes the report from the
 //! recordings alone.
+//!
+//! With `--incident go` the order service in Go is built first, and stands beside ([`incident`]).
+//!
+//! | file | what |
+//! |---|---|
+//! | `session.rs` | which forms, in which order |
+//! | `turn.rs`, `child.rs`, `order.rs`, `variant_run.rs` | a run of the service in Rust: from this side, and from its own |
+//! | `traced.rs` | the probe beside a run |
+//! | `incident/` | the service in Go: found, built, checked, its rate searched, run |
+//! | `progress.rs`, `results.rs` | what is seen meanwhile, and at the end |
 
 mod child;
+mod incident;
 mod order;
 mod progress;
+mod results;
+mod session;
 mod traced;
+mod turn;
 mod variant_run;
 
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail, ensure};
-use comfy_table::{CellAlignment, Table, presets};
-use tailcut_report::recording::Allocations;
-use tailcut_report::{Report, Table as Figures};
+use anyhow::Result;
+use tailcut_report::Report;
 
-use self::order::{Answer, Order, Task, Variant};
-use self::progress::Progress;
-use self::traced::Traced;
-use crate::allocator::Allocator;
-use crate::cli::{AllocatorChoice, DemoArguments};
+use self::incident::{GoForm, Toolchain};
+use self::order::Variant;
+use self::session::{Ended, Session};
+use crate::cli::{DemoArguments, Incident};
 use crate::interrupt::Interrupt;
 use crate::output;
 
 pub use self::variant_run::run_variant;
 
-/// The no-op or the pool did not keep the schedule.
+/// The no-op, or a form that a claim rests on, did not keep the schedule.
 const EXIT_SCHEDULE_MISSED: u8 = 4;
 const EXIT_INTERRUPTED: u8 = 130;
 /// As for a bad flag.
@@ -37,349 +48,85 @@ const WARMUP_SECONDS: u64 = 1;
 
 /// Runs the demo and shows what came of it.
 pub fn run(arguments: &DemoArguments) -> Result<ExitCode> {
-    let session = Session::new(arguments)?;
     // Refused like a bad flag, before anything has started.
-    let prepared = session
-        .check()
-        .and_then(|()| output::create_folder(arguments.out.as_deref(), "tailcut-demo"));
-    let out = match prepared {
-        Ok(out) => out,
+    let prepared = prepare(arguments).and_then(|(session, toolchain)| {
+        let out = output::create_folder(arguments.out.as_deref(), "tailcut-demo")?;
+        Ok((session, toolchain, out))
+    });
+    let (mut session, toolchain, out) = match prepared {
+        Ok(prepared) => prepared,
         Err(error) => {
             eprintln!("error: {error:#}");
             return Ok(ExitCode::from(EXIT_REFUSED));
         }
     };
     let interrupt = Interrupt::install()?;
+    if let Some(toolchain) = &toolchain {
+        let ready = incident::prepare(toolchain, arguments, &mut session, &interrupt);
+        if interrupt.requested() {
+            eprintln!("interrupted before anything was recorded");
+            return Ok(ExitCode::from(EXIT_INTERRUPTED));
+        }
+        ready?;
+    }
     eprintln!("{}", session.announcement(&out));
 
     let ended = session.measure(&out, &interrupt);
     // Even if a run failed: what was recorded before it stays readable, and is reported.
-    let reported = report(arguments, &out);
-    match (ended?, reported) {
-        (_, Err(error)) if interrupt.requested() => {
-            eprintln!("interrupted before anything was recorded ({error:#})");
-            Ok(ExitCode::from(EXIT_INTERRUPTED))
-        }
-        (_, Err(error)) => Err(error),
-        (_, Ok(_)) if interrupt.requested() => {
-            eprintln!(
-                "interrupted: what was recorded until then is in {}, marked partial",
-                out.display()
-            );
-            Ok(ExitCode::from(EXIT_INTERRUPTED))
-        }
-        (Ended::NoopMissed { achieved }, Ok(_)) => {
-            let rate = arguments.rate.as_f64();
-            eprintln!(
-                "error: this machine cannot hold {rate} requests/s even when the service does nothing (it held \
-                 {achieved:.0}/s): nothing can be concluded at this rate. Try --rate {:.0}; a service that does \
-                 something needs it lower still",
-                round_down(achieved * 0.5)
-            );
-            Ok(ExitCode::from(EXIT_SCHEDULE_MISSED))
-        }
-        (Ended::AllRuns, Ok(report)) => {
-            let missed = report.summaries().iter().any(|(variant, summary)| {
-                !summary.schedule_kept
-                    && [Variant::Noop.key(), Variant::Pool.key()].contains(&variant.as_str())
-            });
-            Ok(if missed {
-                ExitCode::from(EXIT_SCHEDULE_MISSED)
-            } else {
-                ExitCode::SUCCESS
-            })
-        }
+    let reported = results::report(arguments, &out);
+    if interrupt.requested() {
+        return Ok(interrupted(reported, &out));
     }
+    conclude(&session, ended?, &reported?)
 }
 
-/// How the measuring came to its end.
-enum Ended {
-    AllRuns,
-    NoopMissed { achieved: f64 },
+/// What is to be run, and with what; checked, but nothing started.
+fn prepare(arguments: &DemoArguments) -> Result<(Session, Option<Toolchain>)> {
+    let session = Session::new(arguments);
+    session.check()?;
+    let toolchain = match arguments.incident {
+        Some(Incident::Go) => Some(Toolchain::find()?),
+        None => None,
+    };
+    Ok((session, toolchain))
 }
 
-/// What is to be run, decided and checked before anything starts.
-struct Session {
-    variants: Vec<Variant>,
-    /// Every run is this one, but for its variant and task.
-    template: Order,
-    /// Why runs are not traced, if they are not.
-    untraced: Option<String>,
-}
-
-impl Session {
-    fn new(arguments: &DemoArguments) -> Result<Session> {
-        // The handoff form takes its cores in pairs.
-        let default_workers = match (arguments.handoff, tailcut_loadgen::default_workers()) {
-            (false, workers) => workers,
-            (true, workers) => workers.next_multiple_of(2),
-        };
-        let heaps = Allocator::ALL
-            .into_iter()
-            .filter(|allocator| match arguments.allocator {
-                AllocatorChoice::All => true,
-                AllocatorChoice::System => *allocator == Allocator::System,
-                AllocatorChoice::Jemalloc => *allocator == Allocator::Jemalloc,
-                AllocatorChoice::Mimalloc => *allocator == Allocator::Mimalloc,
-            });
-        let variants = [Variant::Noop]
-            .into_iter()
-            .chain(heaps.map(Variant::Heap))
-            .chain([Variant::Pool])
-            .collect();
-        let template = Order {
-            variant: Variant::Noop,
-            task: Task::Count,
-            rate: arguments.rate.to_string(),
-            duration_ns: arguments.duration.0,
-            window: arguments.window,
-            workers: arguments.workers.unwrap_or(default_workers),
-            handoff: arguments.handoff,
-            command: std::iter::once("tailcut".to_owned())
-                .chain(std::env::args().skip(1))
-                .collect(),
-        };
-        Ok(Session {
-            variants,
-            template,
-            untraced: untraced(arguments),
-        })
-    }
-
-    /// Refuses, before anything starts, what could not be run.
-    fn check(&self) -> Result<()> {
-        for &variant in &self.variants {
-            let order = Order {
-                variant,
-                ..self.template.clone()
-            };
-            variant_run::plan(&order, Path::new(""))?
-                .check()
-                .with_context(|| format!("cannot run {}", variant.key()))?;
-        }
-        Ok(())
-    }
-
-    fn announcement(&self, out: &Path) -> String {
-        let Order {
-            rate,
-            window,
-            workers,
-            duration_ns,
-            ..
-        } = &self.template;
-        let cores = if *workers >= tailcut_loadgen::available_cpus() {
-            "The workers take every core, so whatever else runs on this machine will stall them.\n"
-        } else {
-            ""
-        };
-        let root = match &self.untraced {
-            None => {
-                "The kernel's pauses are traced along, by eBPF (tailcut record's default series)."
-            }
-            Some(reason) => reason,
-        };
-        format!(
-            "{rate} orders/s, settled {window} at a time, {workers} worker{}; {} runs of {} s, A B B A, recorded in {}\n{cores}{root}",
-            if *workers == 1 { "" } else { "s" },
-            2 * self.variants.len(),
-            duration_ns / 1_000_000_000,
+fn interrupted(reported: Result<Report>, out: &Path) -> ExitCode {
+    match reported {
+        Err(error) => eprintln!("interrupted before anything was recorded ({error:#})"),
+        Ok(_) => eprintln!(
+            "interrupted: what was recorded until then is in {}, marked partial",
             out.display()
-        )
+        ),
     }
-
-    /// A run without pauses is still a run: what went wrong with the probe is told, and recorded.
-    fn end_trace(&self, traced: Option<Traced>, dir: &Path) {
-        let reason = match (traced.map(Traced::end), &self.untraced) {
-            (Some(Ok(())), _) => return,
-            (Some(Err(error)), _) => format!("pauses were not traced: {error:#}"),
-            (None, Some(reason)) => reason.clone(),
-            (None, None) => "pauses were not traced: the probe could not be started".to_owned(),
-        };
-        if self.untraced.is_none() {
-            eprintln!("{reason}");
-        }
-        // If the folder cannot be written, the run has said so already.
-        let _ = traced::leave_out(dir, &reason);
-    }
-
-    fn measure(&self, out: &Path, interrupt: &Interrupt) -> Result<Ended> {
-        let runs = 2 * self.variants.len();
-        let seconds = self.template.duration_ns.div_ceil(1_000_000_000) + WARMUP_SECONDS;
-        let mut progress = Progress::new(runs, runs as u64 * seconds);
-        let ended = self.measure_all(out, interrupt, &mut progress);
-        progress.finish();
-        ended
-    }
-
-    fn measure_all(
-        &self,
-        out: &Path,
-        interrupt: &Interrupt,
-        progress: &mut Progress,
-    ) -> Result<Ended> {
-        let mut allocations: Vec<Option<Allocations>> = Vec::new();
-        for &variant in &self.variants {
-            let order = Order {
-                variant,
-                ..self.template.clone()
-            };
-            progress.counting(&order);
-            match child::run(&order, interrupt, |_| {}, |_| {}) {
-                Ok(Answer::Counted(counted)) => allocations.push(Some(counted)),
-                Err(_) if interrupt.requested() => return Ok(Ended::AllRuns),
-                Ok(other) => bail!("a counting run answered {other:?}"),
-                Err(error) => return Err(error),
-            }
-            if interrupt.requested() {
-                return Ok(Ended::AllRuns);
-            }
-        }
-        let there = self.variants.iter().copied().enumerate();
-        let and_back = there.clone().rev();
-        let turns = there
-            .map(|turn| (1, turn))
-            .chain(and_back.map(|turn| (2, turn)));
-        for (sequence, (run, (index, variant))) in turns.enumerate() {
-            let dir = out.join(format!("{sequence:02}-{}-{run}", variant.key()));
-            let task = Task::Measure {
-                dir: dir.clone(),
-                run,
-                sequence: sequence as u32,
-                allocations: allocations[index].clone(),
-            };
-            let order = Order {
-                variant,
-                task,
-                ..self.template.clone()
-            };
-            progress.begin(&order);
-            let mut traced = None;
-            let answer = child::run(
-                &order,
-                interrupt,
-                |pid| {
-                    traced = self
-                        .untraced
-                        .is_none()
-                        .then(|| Traced::start(pid, &dir))
-                        .transpose()
-                        .unwrap_or(None);
-                },
-                |answer| {
-                    if let Answer::Second(second) = answer {
-                        progress.second(&order, second);
-                    }
-                },
-            );
-            self.end_trace(traced, &dir);
-            let answer = match answer {
-                Err(_) if interrupt.requested() => return Ok(Ended::AllRuns),
-                answer => answer?,
-            };
-            progress.end(&order, &answer);
-            if interrupt.requested() {
-                return Ok(Ended::AllRuns);
-            }
-            match answer {
-                Answer::Measured {
-                    partial: Some(reason),
-                    ..
-                } => {
-                    bail!(
-                        "the run of {} could not be recorded to its end: {reason}",
-                        variant.key()
-                    )
-                }
-                Answer::Measured {
-                    schedule_kept: false,
-                    rate_achieved,
-                    ..
-                } if sequence == 0 => {
-                    return Ok(Ended::NoopMissed {
-                        achieved: rate_achieved,
-                    });
-                }
-                _ => {}
-            }
-        }
-        Ok(Ended::AllRuns)
-    }
+    ExitCode::from(EXIT_INTERRUPTED)
 }
 
-/// Why runs are not traced: nothing is wrong, but the report should say so.
-fn untraced(arguments: &DemoArguments) -> Option<String> {
-    if arguments.no_trace {
-        return Some("pauses were not traced: --no-trace".to_owned());
-    }
-    if !nix::unistd::geteuid().is_root() {
-        return Some(
-            "pauses were not traced: that needs root (sudo tailcut demo). All other figures come from inside the \
-             process and are complete"
-                .to_owned(),
+fn conclude(session: &Session, ended: Ended, report: &Report) -> Result<ExitCode> {
+    if let Ended::NoopMissed { achieved } = ended {
+        eprintln!(
+            "error: this machine cannot hold {} requests/s even when the service does nothing (it held \
+             {achieved:.0}/s): nothing can be concluded at this rate. Try --rate {:.0}; a service that does \
+             something needs it lower still",
+            session.rate().as_f64(),
+            round_down(achieved * 0.5)
         );
+        return Ok(ExitCode::from(EXIT_SCHEDULE_MISSED));
     }
-    None
-}
-
-/// Reads the recordings back, writes the page, prints the result.
-fn report(arguments: &DemoArguments, out: &Path) -> Result<Report> {
-    let report = Report::read_tree(out)?;
-    let page = out.join("report.html");
-    output::write_whole(&page, &report.html())?;
-    check_results(&report)?;
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&report.json())?);
-    } else {
-        print_results(&report);
-    }
-    eprintln!("report: {}", page.display());
-    Ok(report)
-}
-
-/// The variants must have computed the same: otherwise they are not forms of one service.
-fn check_results(report: &Report) -> Result<()> {
-    let summaries = report.summaries();
-    let mut services = summaries
+    let relied_on = [
+        Variant::Noop.key(),
+        Variant::Pool.key(),
+        GoForm::SyncPool.key(),
+    ];
+    let missed = report
+        .summaries()
         .iter()
-        .filter(|(variant, summary)| *variant != Variant::Noop.key() && !summary.partial);
-    if let Some((first, expected)) = services.next() {
-        for (variant, summary) in services {
-            ensure!(
-                summary.checksum == expected.checksum,
-                "{variant} computed {} where {first} computed {}: they are not the same service, so nothing here can \
-                 be compared. This is a bug in tailcut.",
-                summary.checksum,
-                expected.checksum
-            );
-        }
-    }
-    Ok(())
-}
-
-fn print_results(report: &Report) {
-    println!("{}\n", as_text(&report.table()));
-    if let Some(comparison) = report.comparison_table() {
-        println!("{}\n", as_text(&comparison));
-    }
-    if let Some(pauses) = report.pause_table() {
-        println!("{}\n", as_text(&pauses));
-    }
-    println!("{}", report.verdict().sentence);
-    for note in &report.verdict().notes {
-        println!("- {note}");
-    }
-}
-
-fn as_text(figures: &Figures) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_FULL_CONDENSED);
-    table.set_header(&figures.header);
-    table.add_rows(&figures.rows);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+        .any(|(variant, summary)| !summary.schedule_kept && relied_on.contains(&variant.as_str()));
+    Ok(if missed {
+        ExitCode::from(EXIT_SCHEDULE_MISSED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Two leading digits, so that the advice reads as advice.

@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use tailcut_report::recording::Allocations;
+use tailcut_loadgen::{LiveSecond, RunOutcome};
+use tailcut_report::recording::{Allocations, State};
 
 use crate::allocator::Allocator;
 
@@ -78,16 +80,45 @@ pub enum Answer {
     /// The counting run is done.
     Counted(Allocations),
     /// The measured run is done and its recording closed.
-    Measured {
-        rate_achieved: f64,
-        schedule_kept: bool,
-        p999_ns: u64,
-        max_ns: u64,
-        /// Why it was cut short, if it was.
-        partial: Option<String>,
-    },
+    Measured(Measured),
     /// It cannot be done.
     Failed(String),
+}
+
+/// What came of a measured run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Measured {
+    pub rate_achieved: f64,
+    pub schedule_kept: bool,
+    pub p999_ns: u64,
+    pub max_ns: u64,
+    /// Why it was cut short, if it was.
+    pub partial: Option<String>,
+}
+
+impl Measured {
+    /// Of a recording that has been closed.
+    ///
+    /// # Errors
+    /// A run that has no result.
+    pub fn of(outcome: &RunOutcome) -> Result<Measured> {
+        let meta = &outcome.meta;
+        let partial = (meta.state != State::Complete).then(|| {
+            let reason = meta.state_reason.clone();
+            reason.unwrap_or_else(|| "cut short".to_owned())
+        });
+        let result = meta
+            .result
+            .as_ref()
+            .context("a run ended without a result")?;
+        Ok(Measured {
+            rate_achieved: result.rate_achieved,
+            schedule_kept: result.schedule_kept,
+            p999_ns: outcome.response.value_at_quantile(0.999),
+            max_ns: outcome.response.max(),
+            partial,
+        })
+    }
 }
 
 /// Live figures of one second.
@@ -98,4 +129,16 @@ pub struct Second {
     pub rate: f64,
     /// Of response time: P50, P99.9 and the maximum, in nanoseconds. Nothing during warm-up.
     pub response: Option<[u64; 3]>,
+}
+
+impl From<&LiveSecond> for Second {
+    fn from(second: &LiveSecond) -> Second {
+        Second {
+            warming_up: second.warming_up,
+            rate: second.rate,
+            response: second
+                .response
+                .map(|response| [response.p50.0, response.p999.0, response.max.0]),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tailcut_report::format;
 
-use super::order::{Answer, Order, Second};
+use super::order::{Measured, Second};
 
 /// Goes to standard error, so that standard output holds results only.
 pub struct Progress {
@@ -36,21 +36,50 @@ impl Progress {
         }
     }
 
+    /// Before the first run, for as long as that takes.
+    pub fn preparing() -> Progress {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        if terminal {
+            bar.enable_steady_tick(Duration::from_millis(250));
+        }
+        Progress {
+            bar,
+            terminal,
+            runs: 0,
+            run: 0,
+        }
+    }
+
+    /// Something goes on that is not measured; on a terminal it is gone when the next thing begins.
+    pub fn note(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+    }
+
+    /// Something that is to stay: a line above the bar.
+    pub fn line(&self, text: &str) {
+        if self.terminal {
+            self.bar.println(text);
+        } else {
+            eprintln!("{text}");
+        }
+    }
+
     /// A counting run begins.
-    pub fn counting(&self, order: &Order) {
-        self.bar
-            .set_message(format!("counting allocations: {}", order.variant.key()));
+    pub fn counting(&self, name: &str) {
+        self.note(&format!("counting allocations: {name}"));
     }
 
     /// A measured run begins.
-    pub fn begin(&mut self, order: &Order) {
+    pub fn begin(&mut self, name: &str) {
         self.run += 1;
-        self.bar
-            .set_message(format!("{}: starting", self.title(order)));
+        self.note(&format!("{}: starting", self.title(name)));
     }
 
     /// A second of it is over.
-    pub fn second(&self, order: &Order, second: &Second) {
+    pub fn second(&self, name: &str, second: &Second) {
         self.bar.inc(1);
         let latency = second
             .response
@@ -58,30 +87,26 @@ impl Progress {
                 let [p50, p999, max] = [p50, p999, max].map(format::nanos);
                 format!("  P50 {p50}  P99.9 {p999}  max {max}")
             });
-        let figures = format!(
-            "{} {}{latency}",
+        self.note(&format!(
+            "{}:{} {}{latency}",
+            self.title(name),
             if second.warming_up { " warm-up" } else { "" },
             format::rate(second.rate),
-        );
-        self.bar
-            .set_message(format!("{}:{figures}", self.title(order)));
+        ));
     }
 
     /// It is over.
-    pub fn end(&self, order: &Order, answer: &Answer) {
-        let Answer::Measured {
+    pub fn end(&self, name: &str, measured: &Measured) {
+        let Measured {
             rate_achieved,
             schedule_kept,
             p999_ns,
             max_ns,
             partial,
-        } = answer
-        else {
-            return;
-        };
-        let line = format!(
+        } = measured;
+        self.line(&format!(
             "{}: {}, P99.9 {}, max {}{}{}",
-            self.title(order),
+            self.title(name),
             format::rate(*rate_achieved),
             format::nanos(*p999_ns),
             format::nanos(*max_ns),
@@ -93,12 +118,7 @@ impl Progress {
             partial
                 .as_ref()
                 .map_or_else(String::new, |reason| format!("  cut short: {reason}")),
-        );
-        if self.terminal {
-            self.bar.println(line);
-        } else {
-            eprintln!("{line}");
-        }
+        ));
     }
 
     /// Everything is over.
@@ -106,7 +126,7 @@ impl Progress {
         self.bar.finish_and_clear();
     }
 
-    fn title(&self, order: &Order) -> String {
-        format!("[{}/{}] {}", self.run, self.runs, order.variant.key())
+    fn title(&self, name: &str) -> String {
+        format!("[{}/{}] {name}", self.run, self.runs)
     }
 }

@@ -12,10 +12,64 @@ use anyhow::{Context, Result, bail};
 use tailcut_probe::record::{About, Recorder};
 use tailcut_probe::{Options, Session};
 
+use crate::cli::DemoArguments;
 use crate::tracing::about;
 
 /// How long a run may take until it has begun its recording.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Whether runs are traced, decided before the first of them.
+pub struct Tracing {
+    /// Why they are not, if they are not.
+    untraced: Option<String>,
+}
+
+impl Tracing {
+    /// As the command line and the user's rights have it. Without the rights nothing is wrong, but the report should say
+    /// so.
+    pub fn decide(arguments: &DemoArguments) -> Tracing {
+        let untraced = if arguments.no_trace {
+            Some("pauses were not traced: --no-trace".to_owned())
+        } else if !nix::unistd::geteuid().is_root() {
+            Some(
+                "pauses were not traced: that needs root (sudo tailcut demo). All other figures come from inside the \
+                 process and are complete"
+                    .to_owned(),
+            )
+        } else {
+            None
+        };
+        Tracing { untraced }
+    }
+
+    /// Why runs are not traced, if they are not.
+    pub fn refusal(&self) -> Option<&str> {
+        self.untraced.as_deref()
+    }
+
+    /// Begins to trace process `pid`, which will write its recording, or have it written, into `dir`.
+    pub fn start(&self, pid: u32, dir: &Path) -> Option<Traced> {
+        match self.untraced {
+            Some(_) => None,
+            None => Traced::start(pid, dir).ok(),
+        }
+    }
+
+    /// Ends it. A run without pauses is still a run: what went wrong with the probe is told, and recorded.
+    pub fn end(&self, traced: Option<Traced>, dir: &Path) {
+        let reason = match (traced.map(Traced::end), &self.untraced) {
+            (Some(Ok(())), _) => return,
+            (Some(Err(error)), _) => format!("pauses were not traced: {error:#}"),
+            (None, Some(reason)) => reason.clone(),
+            (None, None) => "pauses were not traced: the probe could not be started".to_owned(),
+        };
+        if self.untraced.is_none() {
+            eprintln!("{reason}");
+        }
+        // If the folder cannot be written, the run has said so already.
+        let _ = leave_out(dir, &reason);
+    }
+}
 
 /// A probe on a thread of its own.
 pub struct Traced {
@@ -24,8 +78,8 @@ pub struct Traced {
 }
 
 impl Traced {
-    /// Traces process `pid`, which will write its recording into `dir`.
-    pub fn start(pid: u32, dir: &Path) -> Result<Traced> {
+    /// Traces process `pid`, whose recording will be in `dir`.
+    fn start(pid: u32, dir: &Path) -> Result<Traced> {
         let stop = Arc::new(AtomicBool::new(false));
         let (flag, dir) = (Arc::clone(&stop), dir.to_path_buf());
         let thread = std::thread::Builder::new()
@@ -36,7 +90,7 @@ impl Traced {
     }
 
     /// Ends the tracing, if the process has not ended it.
-    pub fn end(self) -> Result<()> {
+    fn end(self) -> Result<()> {
         self.stop.store(true, Ordering::Relaxed);
         match self.thread.join() {
             Ok(result) => result,
@@ -46,7 +100,7 @@ impl Traced {
 }
 
 /// Says in the recording in `dir` why there are no pauses in it.
-pub fn leave_out(dir: &Path, reason: &str) -> Result<()> {
+fn leave_out(dir: &Path, reason: &str) -> Result<()> {
     let about = About {
         left_out: vec![reason.to_owned()],
         ..About::default()

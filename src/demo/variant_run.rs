@@ -9,12 +9,11 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tailcut_loadgen::scenario::WarmUp;
-use tailcut_loadgen::{Form, Labels, LiveSecond, Nanos, RunPlan, Service, count_requests, run};
+use tailcut_loadgen::{Form, Labels, Nanos, RunPlan, Service, count_requests, run};
 use tailcut_pool::meter;
-use tailcut_report::recording::State;
 
 use super::WARMUP_SECONDS;
-use super::order::{Answer, Order, Second, Task, Variant};
+use super::order::{Answer, Measured, Order, Task, Variant};
 use crate::allocator::Allocator;
 
 /// At least so many requests are counted.
@@ -89,39 +88,10 @@ fn carry_out(order: &Order, stop: &AtomicBool) -> Result<Answer> {
                 allocator: Allocator::current().description().to_owned(),
             };
             let outcome = run(&plan, stop, &mut |second| {
-                say(&Answer::Second(live(second)));
+                say(&Answer::Second(second.into()));
             })?;
-            let partial = match outcome.meta.state {
-                State::Complete => None,
-                _ => Some(
-                    outcome
-                        .meta
-                        .state_reason
-                        .unwrap_or_else(|| "cut short".to_owned()),
-                ),
-            };
-            let result = outcome
-                .meta
-                .result
-                .context("a run ended without a result")?;
-            Ok(Answer::Measured {
-                rate_achieved: result.rate_achieved,
-                schedule_kept: result.schedule_kept,
-                p999_ns: outcome.response.value_at_quantile(0.999),
-                max_ns: outcome.response.max(),
-                partial,
-            })
+            Ok(Answer::Measured(Measured::of(&outcome)?))
         }
-    }
-}
-
-fn live(second: &LiveSecond) -> Second {
-    Second {
-        warming_up: second.warming_up,
-        rate: second.rate,
-        response: second
-            .response
-            .map(|response| [response.p50.0, response.p999.0, response.max.0]),
     }
 }
 

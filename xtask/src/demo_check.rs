@@ -2,6 +2,8 @@
 //! shape and inner consistency, the claim that the pool allocates nothing, the recordings, the
 //! page. Never its absolute times: those are the machine's.
 
+mod incident;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -28,6 +30,7 @@ pub fn check() -> Result<()> {
     check_json(&printed)?;
     check_folder(&out)?;
     check_refusals(&program, &out)?;
+    incident::check(&program)?;
     println!("demo: JSON, recordings, page and refusals are as they should be");
     Ok(())
 }

@@ -90,6 +90,25 @@ pub(super) fn threads(process: u32) -> io::Result<HashMap<u32, ThreadUse>> {
     Ok(found)
 }
 
+/// CPU time of all threads but these, also of those that have ended, in nanoseconds.
+pub(crate) fn cpu_beside(process: u32, workers: &[u32]) -> Option<u64> {
+    let all = cpu_ns(process)?;
+    let of_workers = workers.iter().map(|thread| {
+        let path = format!("/proc/{process}/task/{thread}/schedstat");
+        let schedstat = read(Path::new(&path)).ok()?;
+        Some(parse_thread(&schedstat, &[]).cpu_ns)
+    });
+    let of_workers: u64 = of_workers.sum::<Option<u64>>()?;
+    Some(all.saturating_sub(of_workers))
+}
+
+/// The largest resident set that the process has had, in bytes.
+pub(crate) fn peak_resident_bytes(process: u32) -> Option<u64> {
+    let status = read(Path::new(&format!("/proc/{process}/status"))).ok()?;
+    let kibibytes = field(&status, b"VmHWM:")?.strip_suffix(b"kB")?;
+    number(kibibytes)?.checked_mul(1024)
+}
+
 /// Open descriptors; 0 where they may not be counted.
 pub(super) fn descriptors(process: u32) -> u32 {
     let path = format!("/proc/{process}/fd");

@@ -218,7 +218,7 @@ struct Palette<'a> {
 impl Palette<'_> {
     fn kind(&self, kind: &str) -> String {
         let place = self.kinds.iter().position(|known| *known == kind);
-        colour(place.unwrap_or(self.kinds.len()))
+        colour(&self.kinds, place.unwrap_or(self.kinds.len()))
     }
 
     fn keys(&self, all: &[(&Variant, &BlameSummary)]) -> Vec<Key> {

@@ -9,6 +9,7 @@ mod allocator;
 mod blame;
 mod data;
 mod head;
+mod incident;
 mod latency;
 mod load;
 mod pause_data;
@@ -61,6 +62,7 @@ const CSS: &str = concat!(
     include_str!("../../assets/report.css"),
     include_str!("../../assets/blame.css"),
     include_str!("../../assets/allocator.css"),
+    include_str!("../../assets/incident.css"),
 );
 
 #[derive(Template)]
@@ -73,6 +75,7 @@ struct Page<'a> {
     sentence: &'a str,
     notes: &'a [String],
     alerts: Vec<String>,
+    incident: Option<incident::Section<'a>>,
     comparison: Option<&'a BeforeAfter>,
     trend: Option<trend::Section>,
     any_missed: bool,
@@ -121,6 +124,7 @@ pub(crate) fn page(report: &Report) -> String {
         sentence: &report.verdict.sentence,
         notes: &report.verdict.notes,
         alerts: report.alerts(),
+        incident: incident::section(report),
         comparison: report.comparison(),
         trend: trend::section(report),
         any_missed: variants.iter().any(Variant::lower_bound),

@@ -20,6 +20,8 @@ const MOST_POINTS: u64 = 4_000;
 const MOST_WINDOWS: usize = 500;
 /// Colours that the style sheet has for series.
 const COLOURS: usize = 8;
+/// Those that are left where a garbage collector has its own.
+const BESIDE_A_COLLECTOR: [usize; 5] = [1, 2, 3, 5, 6];
 
 #[derive(Serialize)]
 pub(super) struct PauseData {
@@ -72,6 +74,7 @@ pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
         return None;
     }
     let traced = |run: &'_ RunDigest| run.pauses.is_some();
+    let names = kinds.clone();
     Some(PauseData {
         runs: report
             .runs
@@ -90,7 +93,7 @@ pub(super) fn data(report: &Report, loaded: &[usize]) -> Option<PauseData> {
             .enumerate()
             .map(|(index, name)| Kind {
                 label: (*name).to_owned(),
-                slot: colour(index),
+                slot: colour(&names, index),
             })
             .collect(),
     })
@@ -109,9 +112,32 @@ pub(super) fn kinds(report: &Report) -> Vec<&str> {
     kinds
 }
 
-/// The colour of a series, as the style sheet calls it.
-pub(super) fn colour(index: usize) -> String {
-    format!("k{}", index % COLOURS)
+/// The colour of the series at a place in the list, as the style sheet calls it.
+///
+/// Mark assist and stopping the world have each the same in every report, because that is what is looked for; the others
+/// take theirs in their order.
+pub(super) fn colour(kinds: &[&str], place: usize) -> String {
+    let of_collector = |kind: &&str| fixed(kind).is_some();
+    if !kinds.iter().any(of_collector) {
+        return format!("k{}", place % COLOURS);
+    }
+    let own = kinds.get(place).and_then(|kind| fixed(kind));
+    let number = own.unwrap_or_else(|| {
+        let before = kinds[..place.min(kinds.len())].iter();
+        let others = before.filter(|kind| !of_collector(kind)).count();
+        BESIDE_A_COLLECTOR[others % BESIDE_A_COLLECTOR.len()]
+    });
+    format!("k{number}")
+}
+
+/// The colour of what a garbage collector does.
+fn fixed(kind: &str) -> Option<usize> {
+    match kind {
+        "gc_assist" | "gc_sweep_assist" => Some(4),
+        stop if stop.starts_with("gc_stw_") => Some(0),
+        "gc_cycle" => Some(7),
+        _ => None,
+    }
 }
 
 fn line(
@@ -241,4 +267,28 @@ fn windows(run: &RunDigest, digest: &PauseDigest) -> Vec<(f64, f64, String)> {
 
 fn round(seconds: f64) -> f64 {
     (seconds * 1e4).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mark_assist_and_stop_the_world_have_colours_that_nothing_else_has() {
+        let kinds = [
+            "off_cpu",
+            "gc_stw_mark_termination",
+            "run_queue",
+            "gc_assist",
+            "page_fault",
+            "munmap",
+            "futex",
+        ];
+        let colours: Vec<String> = (0..kinds.len())
+            .map(|place| colour(&kinds, place))
+            .collect();
+        assert_eq!(colours, ["k1", "k0", "k2", "k4", "k3", "k5", "k6"]);
+        assert_eq!(colour(&kinds[..1], 0), "k0");
+        assert_eq!(colour(&kinds[..1], 9), "k1");
+    }
 }

@@ -38,6 +38,9 @@ pub(super) fn slot(variant: &Variant, index: usize) -> String {
         "heap_system" => "v-system".to_owned(),
         "heap_jemalloc" => "v-jemalloc".to_owned(),
         "heap_mimalloc" => "v-mimalloc".to_owned(),
+        "go_heap" => "v-other0".to_owned(),
+        "go_sync_pool" => "v-other1".to_owned(),
+        "go_free_list" => "v-other2".to_owned(),
         _ if index < 3 => format!("v-other{index}"),
         // More than anybody tells apart: the colours of pauses, which stand in charts of their own.
         _ => format!("k{}", (index - 3) % 8),
@@ -62,6 +65,8 @@ pub(super) fn columns(variants: &[Variant], report: &Report) -> Vec<Column> {
                 _ if closed(variant) => "closed loop",
                 _ if report.story == Story::Load => "",
                 NOOP => "floor",
+                // Before and after are the forms in Go.
+                POOL if report.incident.is_some() => "Rust",
                 POOL => "after",
                 _ if variant.is_heap() => "heap",
                 _ => "",

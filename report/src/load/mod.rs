@@ -32,7 +32,7 @@ pub(crate) use verdict::verdict;
 
 use crate::digest::RunDigest;
 use crate::recording::Meta;
-use crate::variant::{HEAP_PREFIX, NOOP, POOL, Variant};
+use crate::variant::{HEAP_PREFIX, NOOP, POOL, Variant, is_go};
 
 /// What a report is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,8 @@ impl Story {
     pub(crate) fn of(variants: &[Variant], runs: &[RunDigest]) -> Story {
         let mut loaded = variants.iter().flat_map(|variant| &variant.runs);
         let any = loaded.clone().next().is_some();
-        let alone = matches!(variants, [one] if one.name == POOL || one.is_heap());
+        let alone =
+            matches!(variants, [one] if one.name == POOL || one.is_heap() || is_go(&one.name));
         if any && (alone || loaded.all(|run| is_load(&runs[*run].meta))) {
             Story::Load
         } else {
@@ -60,8 +61,9 @@ impl Story {
 /// Whether a run is of a load on anything but the service whose memory is compared.
 pub(crate) fn is_load(meta: &Meta) -> bool {
     let load = &meta.load;
-    let compared =
-        [NOOP, POOL].contains(&meta.variant.as_str()) || meta.variant.starts_with(HEAP_PREFIX);
+    let compared = [NOOP, POOL].contains(&meta.variant.as_str())
+        || meta.variant.starts_with(HEAP_PREFIX)
+        || is_go(&meta.variant);
     !compared
         || !load.target.is_empty()
         || load.closed_loop

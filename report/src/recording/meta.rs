@@ -207,6 +207,29 @@ pub struct RunResult {
     pub objectives: Vec<ObjectiveResult>,
     /// How large the pool should be by what it did in this run; absent without a pool.
     pub pool_sizing: Option<PoolSizing>,
+    /// What the service's language runtime says of itself; absent where it has none that says anything.
+    pub runtime: Option<Runtime>,
+}
+
+/// A language runtime that collects garbage, by its own account of a run.
+///
+/// Its figures are of the whole process over the measured time, as far as the runtime can tell that apart.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Runtime {
+    /// Which one, with its version: `go1.19.8`.
+    pub name: String,
+    /// Its settings: `GOMAXPROCS=2 GOGC=100 GOMEMLIMIT=off`.
+    pub settings: String,
+    /// Collections that it finished.
+    pub gc_cycles: u64,
+    /// Time that all its threads stood still for them, in nanoseconds.
+    pub gc_pause_total_ns: u64,
+    /// CPU time that allocating threads spent on the collector's work, in nanoseconds; null where it does not say.
+    pub gc_assist_cpu_ns: Option<u64>,
+    /// CPUs that its threads beside the workers kept busy: above all the collector's own. Measured from outside; null
+    /// where the run was too short for that.
+    pub other_threads_cpus: Option<f64>,
 }
 
 /// A recommended capacity, and what it was reckoned from.

@@ -60,7 +60,7 @@ pub use intervals::Intervals;
 pub use mark::{Mark, ResourceSample};
 pub use meta::{
     Allocations, ClockPair, Generator, Host, Load, Meta, ObjectiveResult, PoolSizing, RunResult,
-    SCHEMA, Stalls, State,
+    Runtime, SCHEMA, Stalls, State,
 };
 pub use pause::Pause;
 pub use pause_reader::{PauseList, PauseReader, Pauses};

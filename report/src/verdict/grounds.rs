@@ -6,7 +6,7 @@ use crate::digest::RunDigest;
 use crate::format;
 use crate::sides::Pair;
 use crate::statistics::total;
-use crate::variant::{HEAP_PREFIX, NOOP, POOL, Variant};
+use crate::variant::{NOOP, POOL, Variant, is_go};
 
 /// What forbids a comparison.
 pub(super) fn obstacles(
@@ -134,7 +134,8 @@ pub(super) fn context(variants: &[Variant], pair: Option<Pair>) -> Vec<String> {
     }
     let missed: Vec<&str> = variants
         .iter()
-        .filter(|variant| variant.name.starts_with(HEAP_PREFIX) && variant.lower_bound())
+        .filter(|variant| variant.is_heap() || is_go(&variant.name))
+        .filter(|variant| variant.lower_bound())
         .map(Variant::spoken)
         .collect();
     if !missed.is_empty() {
