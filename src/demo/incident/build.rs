@@ -43,6 +43,7 @@ const SOURCES: &[(&str, &str)] = &[
     source!("http.go"),
     source!("interval.go"),
     source!("main.go"),
+    source!("metadata.go"),
     source!("orders.go"),
     source!("output.go"),
     source!("pooled.go"),

@@ -111,7 +111,9 @@ impl Plan {
     pub fn announcement(&self, out: &Path) -> String {
         let mut lines = Vec::new();
         for side in Side::BOTH {
-            let SidePlan { scenario, server } = self.side(side);
+            let SidePlan {
+                scenario, server, ..
+            } = self.side(side);
             let load = match &scenario.pacing {
                 Pacing::Open { rate, .. } => tailcut_report::format::rate(rate.as_f64()),
                 Pacing::Closed => "a closed loop".to_owned(),
