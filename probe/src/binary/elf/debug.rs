@@ -253,40 +253,46 @@ mod tests {
     use super::{DebugError, structures};
     use crate::binary::elf::Image;
 
-    /// A structure of this very program, as the compiler lays it out for C.
-    #[repr(C)]
-    struct LaidOutForC {
-        first: u8,
-        second: u64,
-        third: [u32; 5],
-        fourth: u8,
-    }
+    const SOURCE: &str = "
+        struct other { int first; int second; };
+        struct order { char first; long second; struct other third[2]; struct { char inner; } fourth; };
+        struct order order;
+        int main(void) { return order.first; }";
 
     #[test]
-    fn fields_of_a_structure_of_this_program_are_where_the_compiler_puts_them() {
-        let value = LaidOutForC {
-            first: 1,
-            second: 2,
-            third: [3; 5],
-            fourth: 4,
-        };
-        let value = std::hint::black_box(&value);
-        let sum = u64::from(value.first) + value.second + u64::from(value.third[0]);
-        assert_eq!(sum + u64::from(value.fourth), 10);
-        let image = Image::open(&std::env::current_exe().unwrap()).unwrap();
-        let found = match structures(&image, &["LaidOutForC"]) {
-            Ok(found) => found,
-            // A release build keeps lines only.
-            Err(DebugError::None) => return,
-            Err(error) => panic!("{error}"),
-        };
-        let Some(structure) = found.get("LaidOutForC") else {
-            return;
-        };
-        assert_eq!(structure.length, 40);
-        assert_eq!(structure.fields["second"], 8);
-        assert_eq!(structure.fields["third"], 16);
-        assert_eq!(structure.fields["fourth"], 36);
+    fn fields_are_where_the_compiler_puts_them_in_every_version_and_compression() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("fields.c");
+        std::fs::write(&source, SOURCE).unwrap();
+        for flags in [
+            ["-gdwarf-2", "-gz=none"],
+            ["-gdwarf-4", "-gz=none"],
+            ["-gdwarf-5", "-gz=none"],
+            ["-gdwarf-4", "-gz=zlib"],
+            ["-gdwarf-5", "-gz=zlib"],
+        ] {
+            let program = folder.path().join("fields");
+            let status = std::process::Command::new("cc")
+                .args(flags)
+                .arg("-gstrict-dwarf")
+                .arg(&source)
+                .arg("-o")
+                .arg(&program)
+                .status();
+            assert!(status.unwrap().success(), "{flags:?}");
+            let image = Image::open(&program).unwrap();
+            let found = structures(&image, &["order", "missing"]).unwrap();
+            let order = &found["order"];
+            assert_eq!(order.length, 40, "{flags:?}");
+            let fields: Vec<(&str, u64)> = order
+                .fields
+                .iter()
+                .map(|(name, at)| (name.as_str(), *at))
+                .collect();
+            let expected = [("first", 0), ("fourth", 32), ("second", 8), ("third", 16)];
+            assert_eq!(fields, expected, "{flags:?}");
+            assert_eq!(found.len(), 1, "{flags:?}");
+        }
     }
 
     #[test]
