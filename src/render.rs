@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tailcut_report::{ExportError, Report, export, schema};
+use tailcut_report::{ExportError, Report, ReportError, export, schema};
 
 use crate::EXIT_NOBODY_READS;
 use crate::cli::{ExportArguments, FormArguments, ReportArguments};
@@ -14,6 +14,8 @@ use crate::output::write_whole;
 
 /// Something of a recording could not be read; what is shown lacks it.
 const EXIT_DAMAGED: u8 = 5;
+/// As for a bad flag: a variant was named that is not there.
+const EXIT_REFUSED: u8 = 2;
 /// Warnings printed at most; the page has more.
 const MOST_WARNINGS: usize = 20;
 
@@ -21,6 +23,10 @@ const MOST_WARNINGS: usize = 20;
 pub fn run(arguments: &ReportArguments) -> Result<ExitCode> {
     match make(arguments) {
         Err(error) if nobody_reads(&error) => Ok(ExitCode::from(EXIT_NOBODY_READS)),
+        Err(error) if is_refusal(&error) => {
+            eprintln!("error: {error:#}");
+            Ok(ExitCode::from(EXIT_REFUSED))
+        }
         made => made,
     }
 }
@@ -178,6 +184,14 @@ fn write_exports(report: &Report, exports: &ExportArguments, said: &mut Vec<Stri
         ));
     }
     Ok(())
+}
+
+/// Whether what was asked for is not there to be compared, though the recordings could be read.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    matches!(
+        error.downcast_ref(),
+        Some(ReportError::NoVariant { .. } | ReportError::SameSide { .. })
+    )
 }
 
 /// Whether it failed because whoever read the output has gone (`| head`).

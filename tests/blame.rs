@@ -67,7 +67,7 @@ fn main() -> ExitCode {
     let tests = tests.map(|(name, check)| {
         Trial::test(name, move || {
             if !is_skipped() {
-                within_three_attempts(check);
+                within_five_attempts(check);
             }
             Ok(())
         })
@@ -92,7 +92,7 @@ fn is_skipped() -> bool {
 
 /// A hypervisor takes the CPU away in the middle of a pause now and then; what is wrong is wrong
 /// three times.
-fn within_three_attempts(check: fn()) {
+fn within_five_attempts(check: fn()) {
     for attempt in 1..3 {
         if std::panic::catch_unwind(check).is_ok() {
             return;

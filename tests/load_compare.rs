@@ -175,7 +175,20 @@ const NOOP: [&str; 10] = [
 #[test]
 fn runs_are_made_in_turn_recorded_and_compared() {
     let dir = tempfile::tempdir().unwrap();
-    let line = [&NOOP[..], &["-n", "2", "-o", "out", "--b", "--name other"]].concat();
+    let line = [
+        &NOOP[..],
+        &[
+            "-n",
+            "2",
+            "-o",
+            "out",
+            "--b",
+            "--name other",
+            "--label-b",
+            "v2",
+        ],
+    ]
+    .concat();
     let (code, said, errors) = compare(dir.path(), &line);
     // A busy machine may take a worker's core away for longer than a run bears.
     assert!([Some(0), Some(4)].contains(&code), "{errors}");
@@ -203,6 +216,8 @@ fn runs_are_made_in_turn_recorded_and_compared() {
         (&meta("02-b-2")["run"], &meta("02-b-2")["sequence"]),
         (&2.into(), &2.into())
     );
+    assert_eq!(meta("01-b-1")["label"], "v2");
+    assert_ne!(meta("00-a-1")["label"], "v2");
     let json = std::fs::read(out.join("comparison.json")).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&json).unwrap();
     assert_eq!(json["verdict"]["outcome"], "undecided");

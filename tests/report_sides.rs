@@ -67,7 +67,7 @@ fn variants_are_named_on_the_command_line_and_an_unknown_one_is_told() {
     assert_eq!(code, Some(0));
     assert!(said.starts_with("**P99.9 fell from "), "{said}");
     let (code, _, errors) = asked("heap-a", "pool");
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2), "as for any bad argument");
     assert!(
         errors.contains("no run of pool is there to be compared; there are runs of heap-a, tuned"),
         "{errors}"

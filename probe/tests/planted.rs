@@ -47,7 +47,7 @@ fn tests() -> Vec<Trial> {
     let test = |name: &str, check: fn()| {
         Trial::test(name, move || {
             if !common::is_skipped() {
-                common::within_three_attempts(check);
+                common::within_five_attempts(check);
             }
             Ok(())
         })

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let test = |name: &str, check: fn()| {
         Trial::test(name, move || {
             if !common::is_skipped() && !bpftrace::is_skipped() {
-                common::within_three_attempts(check);
+                common::within_five_attempts(check);
             }
             Ok(())
         })

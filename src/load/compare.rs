@@ -91,6 +91,12 @@ pub struct CompareArguments {
     /// Starts B's server.
     #[arg(long, value_name = "COMMAND")]
     pub start_b: Option<String>,
+    /// Which version A is: a revision, a release. Goes into its recordings, for reports over several versions.
+    #[arg(long, value_name = "VERSION")]
+    pub label_a: Option<String>,
+    /// Which version B is.
+    #[arg(long, value_name = "VERSION")]
+    pub label_b: Option<String>,
     /// How long such a server may take until it accepts connections.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = tailcut_loadgen::parse_duration)]
     pub start_within: Nanos,
@@ -98,7 +104,7 @@ pub struct CompareArguments {
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = tailcut_loadgen::parse_duration)]
     pub pause: Nanos,
     /// Compares recordings instead of making runs: those of A; those of B after `--`.
-    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["sides", "out", "a", "b", "start_a", "start_b"])]
+    #[arg(long, value_name = "DIR", num_args = 1.., conflicts_with_all = ["sides", "out", "a", "b", "start_a", "start_b", "label_a", "label_b"])]
     pub recordings: Vec<PathBuf>,
     /// Recordings of B, with --recordings.
     #[arg(last = true, value_name = "DIR_B")]

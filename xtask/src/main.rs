@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod demo_check;
 mod ebpf;
+mod fuzz;
 mod load_bench;
 mod load_check;
 mod machine_code;
@@ -32,6 +33,7 @@ Examples:
   cargo xtask bench probe      what tracing costs, against bpftrace (root)
   cargo xtask bench load       the load generator, beside wrk and oha
   cargo xtask bench report     time, memory and size of the report of an hour
+  cargo xtask fuzz answers     whatever a server may answer, for a minute (needs cargo-fuzz)
   cargo xtask stress           a long conservation stress of the pool (10^9 operations, some minutes)
   cargo xtask stress 100       the same with 100 million operations";
 
@@ -49,6 +51,14 @@ enum Task {
     Asan,
     /// The pool's tests, in small, under Valgrind's memcheck; skipped aloud if it is not installed.
     Valgrind,
+    /// Fuzzes the readers of files, answers and programs (cargo-fuzz), see `fuzz/`.
+    Fuzz {
+        /// One of its targets [default: each in turn].
+        target: Option<String>,
+        /// How long each is fuzzed.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// A long conservation stress of the pool, release build, both paths.
     Stress {
         /// How many million operations, at least.
@@ -92,7 +102,8 @@ enum Task {
         /// Only checks that the committed object is of these sources.
         #[arg(long, conflicts_with_all = ["test_fresh"])]
         check: bool,
-        /// Builds them into target/ instead, and runs the probe's tests with that build.
+        /// Builds them into target/ instead, and runs the probe's tests with that build if it differs from
+        /// the committed one.
         #[arg(long)]
         test_fresh: bool,
         /// First installs bpf-linker below target/, if it is missing.
@@ -132,6 +143,7 @@ fn main() -> Result<()> {
         Task::Shuttle => pool_checks::shuttle(),
         Task::Asan => pool_checks::address_sanitizer(),
         Task::Valgrind => pool_checks::valgrind(),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Stress { millions } => pool_checks::stress(millions),
         Task::Features => pool_checks::features(),
         Task::Platforms => pool_checks::platforms(),

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -72,11 +73,36 @@ impl Bpftrace {
     /// Ends it, and takes what it says.
     ///
     /// # Panics
-    /// If it fails.
-    pub fn stop(mut self) -> Opinion {
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT).unwrap();
+    /// If it fails, or does not end within a minute.
+    pub fn stop(self) -> Opinion {
+        let Bpftrace { mut child, output } = self;
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in output.lines() {
+                let _ = sender.send(line.unwrap());
+            }
+        });
+        let interrupt = || kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+        interrupt();
+        let mut said = Vec::new();
+        let begin = Instant::now();
+        loop {
+            match lines.recv_timeout(Duration::from_secs(5)) {
+                Ok(line) => said.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                // It forgets a signal that comes while it still starts. Not sooner: one that comes while it
+                // ends kills it.
+                Err(RecvTimeoutError::Timeout) if begin.elapsed() < Duration::from_secs(60) => {
+                    interrupt();
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let _ = child.kill();
+                    panic!("bpftrace does not end");
+                }
+            }
+        }
         let mut opinion = Opinion::default();
-        for line in self.output.lines().map(Result::unwrap) {
+        for line in said {
             let map = line
                 .strip_prefix('@')
                 .and_then(|map| map.split_once(": "))
@@ -86,7 +112,7 @@ impl Bpftrace {
                 None => opinion.lines.push(line),
             }
         }
-        assert!(self.child.wait().unwrap().success());
+        assert!(child.wait().unwrap().success());
         opinion
     }
 }

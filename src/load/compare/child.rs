@@ -112,6 +112,12 @@ fn start(plan: &Plan, turn: &Turn, dir: &Path) -> Result<Child> {
         .args(["--seed", &plan.seed(turn.side, turn.repetition).to_string()])
         .args(["--repetition", &turn.repetition.to_string()])
         .args(["--sequence", &turn.sequence.to_string()])
+        .args(
+            plan.side(turn.side)
+                .label
+                .iter()
+                .flat_map(|label| ["--label", label]),
+        )
         .arg("--json")
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -33,6 +33,8 @@ pub struct SidePlan {
     pub scenario: Scenario,
     /// The server that is started for each run.
     pub server: Option<ServerPlan>,
+    /// Which version its recordings are of.
+    pub label: Option<String>,
 }
 
 /// A server to be started.
@@ -68,7 +70,9 @@ impl Plan {
             )
             .with_context(|| format!("side {side}"))
         });
-        let sides = [a?, b?];
+        let mut sides = [a?, b?];
+        sides[0].label.clone_from(&arguments.label_a);
+        sides[1].label.clone_from(&arguments.label_b);
         check_alike(&sides[0].scenario, &sides[1].scenario)?;
         Ok(Plan {
             runs: arguments.runs,
@@ -186,7 +190,11 @@ impl SidePlan {
         let server = start
             .map(|command| ServerPlan::of(command, &scenario))
             .transpose()?;
-        Ok(SidePlan { scenario, server })
+        Ok(SidePlan {
+            scenario,
+            server,
+            label: None,
+        })
     }
 }
 
