@@ -229,7 +229,7 @@ fn collections_are_counted_exactly_and_their_pauses_add_up_to_the_runtimes_own()
         return;
     }
     let _alone = alone();
-    common::within_three_attempts(|| {
+    common::within_five_attempts(|| {
         let mut program = Collected::start(PLAIN);
         let before = account(&mut program.talker, "total");
         let traced_before = program.traced().len();
@@ -274,7 +274,7 @@ fn the_time_in_assists_is_that_of_the_runtimes_own_trace() {
         return;
     }
     let _alone = alone();
-    common::within_three_attempts(|| {
+    common::within_five_attempts(|| {
         let mut program = Collected::start(PLAIN);
         let mut session = program.attach("gc,gc-detail");
         let before = program.traced().len();
