@@ -1,10 +1,10 @@
-//! Where calls of a function end, seen from who calls it: cheaper than its own ways out.
+//! Where calls of a function begin and end, seen from who calls it: cheaper than its own entry and ways out.
 //!
 //! A `ret` is single-stepped, 12 us a hit, and in Go's runtime there is seldom a jump before it. Behind the
 //! call, though, in the caller, there often is one: the compiler moves what happens seldom out of the
 //! way, and jumps back. So of a function that is called in few places, the end is probed behind each
 //! call, if at every one of them a cheap instruction comes before the next call, and before any place that
-//! other ways lead to (whose hits would be no ends).
+//! other ways lead to (whose hits would be no ends). The call itself is emulated, and so a cheap beginning.
 //!
 //! Cost: package runtime's code is searched for calls once, about 1 MB.
 
@@ -24,11 +24,20 @@ const LONGEST: u64 = 256 << 10;
 /// Instructions from a call to its site, at most.
 const FAR: usize = 32;
 
-/// A site behind each call of `function` in package runtime: place in the file, and what a hit costs. `None`
-/// if there is a call without one.
-pub(super) fn ends_of(known: &Known<'_>, function: &GoFunction) -> Option<Vec<(u64, HitCost)>> {
+/// A place in the file, and what a hit costs there.
+type Hit = (u64, HitCost);
+
+/// The calls of a function, and sites behind each of them.
+#[derive(Default)]
+pub(super) struct Calls {
+    pub begins: Vec<Hit>,
+    pub ends: Vec<Hit>,
+}
+
+/// The calls of `function` in package runtime. `None` if there is none, or one without a cheap site.
+pub(super) fn calls_of(known: &Known<'_>, function: &GoFunction) -> Option<Calls> {
     let file = File::open(known.path).ok()?;
-    let mut sites = Vec::new();
+    let mut calls = Calls::default();
     for caller in known.program.functions_with_prefix("runtime.") {
         let length = caller.end.checked_sub(caller.address)?;
         if length > LONGEST {
@@ -37,13 +46,13 @@ pub(super) fn ends_of(known: &Known<'_>, function: &GoFunction) -> Option<Vec<(u
         let mut bytes = vec![0; length as usize];
         file.read_exact_at(&mut bytes, caller.file_offset).ok()?;
         if may_call(&bytes, caller.address, function.address) {
-            sites.extend(behind(known, &caller, &bytes, function.address)?);
+            add_calls(known, &caller, &bytes, function.address, &mut calls)?;
         }
-        if sites.len() > MOST_CALLS {
+        if calls.ends.len() > MOST_CALLS {
             return None;
         }
     }
-    (!sites.is_empty()).then_some(sites)
+    (!calls.ends.is_empty()).then_some(calls)
 }
 
 /// The calls of `target` within `function`: place in the file, and what a hit costs there. A call is emulated,
@@ -52,7 +61,7 @@ pub(super) fn calls_within(
     known: &Known<'_>,
     function: &GoFunction,
     target: &GoFunction,
-) -> Vec<(u64, HitCost)> {
+) -> Vec<Hit> {
     let length = function.end.saturating_sub(function.address).min(LONGEST);
     let mut bytes = vec![0; length as usize];
     let read = File::open(known.path)
@@ -90,13 +99,14 @@ fn may_call(bytes: &[u8], start: u64, target: u64) -> bool {
     })
 }
 
-/// The sites behind all calls of `target` in one function.
-fn behind(
+/// Adds all calls of `target` in one function, and the sites behind them.
+fn add_calls(
     known: &Known<'_>,
     caller: &GoFunction,
     bytes: &[u8],
     target: u64,
-) -> Option<Vec<(u64, HitCost)>> {
+    calls: &mut Calls,
+) -> Option<()> {
     let code: Vec<Instruction> = Decoder::with_ip(64, bytes, caller.address, DecoderOptions::NONE)
         .into_iter()
         .collect();
@@ -112,7 +122,13 @@ fn behind(
         .map(Instruction::near_branch_target)
         .collect();
     joins.sort_unstable();
-    let mut sites = Vec::new();
+    let hit = |one: &Instruction| {
+        let at = usize::try_from(one.ip() - caller.address).ok()?;
+        let cost = known
+            .rules
+            .cost_of(bytes.get(at..at + one.len())?, one.ip());
+        Some((caller.file_offset + at as u64, cost))
+    };
     for (place, call) in code.iter().enumerate() {
         if call.flow_control() != FlowControl::Call || call.near_branch_target() != target {
             continue;
@@ -122,23 +138,23 @@ fn behind(
             if joins.binary_search(&one.ip()).is_ok() {
                 break;
             }
-            let at = usize::try_from(one.ip() - caller.address).ok()?;
-            let cost = known
-                .rules
-                .cost_of(bytes.get(at..at + one.len())?, one.ip());
+            let (offset, cost) = hit(one)?;
             // Only what is done in the instruction's place; and a `nop` that is replaced by a call would
             // need proof that nothing is kept below the stack pointer.
             if cost == HitCost::Emulated && one.flow_control() != FlowControl::Call {
-                found = Some((caller.file_offset + at as u64, cost));
+                found = Some((offset, cost));
                 break;
             }
             if one.flow_control() != FlowControl::Next {
                 break;
             }
         }
-        sites.push(found?);
+        calls
+            .begins
+            .push(hit(call).filter(|(_, cost)| *cost == HitCost::Emulated)?);
+        calls.ends.push(found?);
     }
-    Some(sites)
+    Some(())
 }
 
 #[cfg(test)]

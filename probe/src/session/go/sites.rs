@@ -11,7 +11,7 @@ use tailcut_probe_ebpf::sites::{
     WORLD_STOP, WORLD_SWEEP_TERMINATION,
 };
 
-use super::behind_calls::{calls_within, ends_of};
+use super::behind_calls::{Calls, calls_of, calls_within};
 use super::reasons::NOT_TOLD;
 use crate::binary::Register;
 use crate::binary::go::{GoFunction, GoProgram};
@@ -232,15 +232,18 @@ impl GoSites {
         let exits: Vec<(u64, HitCost)> = (exits.iter())
             .map(|exit| (exit.file_offset, exit.cost))
             .collect();
-        let is_dear = exits.iter().any(|(_, cost)| *cost > HitCost::Emulated);
+        let own = Calls {
+            begins: vec![(plan.entry.file_offset, plan.entry.cost)],
+            ends: exits,
+        };
+        let is_dear =
+            |hits: &[(u64, HitCost)]| hits.iter().any(|(_, cost)| *cost > HitCost::Emulated);
         // Compiled code of any package may call those that allocate.
         let is_internal = !matches!(reports, Reports::Allocation(..));
-        let cheaper = if is_dear && is_internal {
-            ends_of(known, function)
-        } else {
-            None
+        let calls = match is_internal && (is_dear(&own.begins) || is_dear(&own.ends)) {
+            true => calls_of(known, function).unwrap_or(own),
+            false => own,
         };
-        let exits = cheaper.unwrap_or(exits);
         let here = |number| argument(&plan, number).unwrap_or(Place::NOWHERE);
         let places = match reports {
             Reports::Nothing => [Place::NOWHERE; 2],
@@ -263,14 +266,15 @@ impl GoSites {
             stack_depth: 0,
             places: [bytes, detail, Place::NOWHERE],
         };
-        let entry = (plan.entry.file_offset, plan.entry.cost);
         let begin = site(sites::ENTER, places);
-        self.planned
-            .push(known.planned(UserProgram::GoEnter, entry, begin));
-        for exit in exits {
-            let end = site(sites::LEAVE, [Place::NOWHERE; 2]);
+        let end = site(sites::LEAVE, [Place::NOWHERE; 2]);
+        for (hits, program, site) in [
+            (calls.begins, UserProgram::GoEnter, begin),
+            (calls.ends, UserProgram::GoLeave, end),
+        ] {
+            let planned = hits.into_iter();
             self.planned
-                .push(known.planned(UserProgram::GoLeave, exit, end));
+                .extend(planned.map(|hit| known.planned(program, hit, site)));
         }
     }
 }
