@@ -99,7 +99,7 @@ impl Session {
                     .check()
                     .with_context(|| format!("cannot run {}", variant.key()))?,
                 Contender::Go(_) => ensure!(
-                    self.rate().per_million_seconds() % 1_000_000 == 0,
+                    self.rate().per_million_seconds().is_multiple_of(1_000_000),
                     "the service in Go takes a whole number of requests per second; {} is none",
                     self.template.rate
                 ),

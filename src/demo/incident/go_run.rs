@@ -128,7 +128,7 @@ impl GoRun {
     /// # Errors
     /// As [`GoRun::carry_out`].
     pub fn trial(&self, service: &GoService, interrupt: &Interrupt) -> Result<RunOutcome> {
-        self.trial_with(service, interrupt, |outcome| Ok(outcome))
+        self.trial_with(service, interrupt, Ok)
     }
 
     /// The same; `look` is given the outcome while its recording is still there.
