@@ -30,13 +30,14 @@
 //!    the runs of this crate. `slow`: the slowest of them, at most [`MOST_SLOW`]: intended start, start, end, thread.
 //! 3. Last, when all is over:
 //!    ```json
-//!    {"kind":"ended","requests":2400000,"unserved":0,"late":0,"refused":0,"settled_windows":24,"checksum":"8f3a61d20c9e4b75","schedule_kept":true,
+//!    {"kind":"ended","requests":2400000,"unserved":0,"late":0,"refused":0,"settled_windows":24,
+//!     "checksum":"8f3a61d20c9e4b75","schedule_kept":true,
 //!     "gc":{"cycles":93,"pause_total_ns":9300000,"assist_cpu_ns":null},"mallocs":26400000,"allocated_bytes":4100000000}
 //!    ```
 //!    `requests`: those served after the warm-up; `late`: those of them that ended after the end of the schedule;
-//!    `unserved`: those that never were; `refused`: those that were answered with a refusal. `checksum`: a digest of what was computed. `gc`, `mallocs` and
-//!    `allocated_bytes`: the runtime's own account of the same time; may be missing. `partial`: why the run was cut short,
-//!    if it was.
+//!    `unserved`: those that never were; `refused`: those that were answered with a refusal. `checksum`: a digest of what
+//!    was computed. `gc`, `mallocs` and `allocated_bytes`: the runtime's own account of the same time; may be missing.
+//!    `partial`: why the run was cut short, if it was.
 //!
 //! A program that ends without a last line leaves a partial recording.
 //!
