@@ -25,18 +25,23 @@ func runInProcess(plan inProcessPlan, out io.Writer) error {
 	collector := newCollectorReader()
 	clock, corpus := newClock(), newCorpus(plan.seed)
 	workers := make([]*worker, plan.workers)
-	begin := make([]chan timeline, plan.workers)
-	var ready, ended sync.WaitGroup
-	for n := range workers {
+	services := make([]*service, plan.workers)
+	for n := range services {
 		service, err := newService(plan.form, plan.window, n)
 		if err != nil {
 			return err
 		}
+		services[n] = service
+	}
+	beforeAll := collector.read()
+	begin := make([]chan timeline, plan.workers)
+	var ready, ended sync.WaitGroup
+	for n := range workers {
 		relay, err := newRelay()
 		if err != nil {
 			return err
 		}
-		workers[n] = &worker{number: n, clock: clock, corpus: corpus, service: service, relay: relay, halt: &halt}
+		workers[n] = &worker{number: n, clock: clock, corpus: corpus, service: services[n], relay: relay, halt: &halt}
 		begin[n] = make(chan timeline, 1)
 		ready.Add(1)
 		ended.Add(1)
@@ -51,7 +56,7 @@ func runInProcess(plan inProcessPlan, out io.Writer) error {
 			close(channel)
 		}
 		ended.Wait()
-		return printLine(out, summary(workers, &board{}, collectorFigures{}, collector.read(), true))
+		return printLine(out, summary(workers, &board{}, beforeAll, collectorFigures{}, collector.read(), true))
 	}
 
 	// Time for this line to be printed and for the workers to wake up.
@@ -85,7 +90,7 @@ func runInProcess(plan inProcessPlan, out io.Writer) error {
 		return fmt.Errorf("cannot print: %w", err)
 	}
 	ended.Wait()
-	line := summary(workers, board, atStart, atEnd, halt.Load() && anyHalted(workers))
+	line := summary(workers, board, beforeAll, atStart, atEnd, halt.Load() && anyHalted(workers))
 	return printLine(out, line)
 }
 
@@ -103,14 +108,19 @@ func started(plan inProcessPlan, clock *clock, workers []*worker, t timeline) st
 }
 
 // summary is the last line. The workers have ended.
-func summary(workers []*worker, board *board, atStart, atEnd collectorFigures, halted bool) endedLine {
+//
+// What a request allocates is an average over all that were handled since before the rehearsal: at no later
+// instant is it known how many have been, because a form that lags behind handles those of the warm-up while the
+// recorded part goes on.
+func summary(workers []*worker, board *board, beforeAll, atStart, atEnd collectorFigures, halted bool) endedLine {
 	line := endedLine{
 		Kind: "ended", SendLate: board.late(), GC: atEnd.since(atStart), GCProcess: atEnd,
 	}
 	line.Mallocs, line.AllocatedBytes = line.GC.mallocs, line.GC.allocated
-	checksum, rehearsed := uint64(0), true
+	checksum, rehearsed, handled := uint64(0), true, uint64(0)
 	for _, w := range workers {
 		line.Requests += w.requests
+		handled += w.handled
 		line.Unserved += w.unserved
 		line.Refused += w.refused
 		line.SettledWindows += w.service.settled
@@ -119,6 +129,10 @@ func summary(workers []*worker, board *board, atStart, atEnd collectorFigures, h
 		// Added up: the order in which workers come to an end does not matter.
 		checksum += w.checksum
 		rehearsed = rehearsed && w.rehearsed
+	}
+	if all := atEnd.since(beforeAll); handled > 0 {
+		line.MallocsPerRequest = float64(all.mallocs) / float64(handled)
+		line.BytesPerRequest = float64(all.allocated) / float64(handled)
 	}
 	if rehearsed {
 		line.Checksum = fmt.Sprintf("%016x", checksum)

@@ -50,21 +50,25 @@ type workerThread struct {
 }
 
 type endedLine struct {
-	Kind           string           `json:"kind"`
-	Requests       uint64           `json:"requests"`
-	Late           uint64           `json:"late"` // done after the schedule's end
-	Unserved       uint64           `json:"unserved"`
-	Refused        uint64           `json:"refused"`
-	Checksum       string           `json:"checksum"`
-	SendLate       sendLate         `json:"send_late"`
-	GC             collectorFigures `json:"gc"`
-	GCProcess      collectorFigures `json:"gc_process"`
-	Mallocs        uint64           `json:"mallocs"`
-	AllocatedBytes uint64           `json:"allocated_bytes"`
-	SettledWindows uint64           `json:"settled_windows"`
-	SwapsMissed    uint64           `json:"swaps_missed"`
-	ScheduleKept   bool             `json:"schedule_kept"`
-	Partial        string           `json:"partial,omitempty"`
+	Kind      string           `json:"kind"`
+	Requests  uint64           `json:"requests"`
+	Late      uint64           `json:"late"` // done after the schedule's end
+	Unserved  uint64           `json:"unserved"`
+	Refused   uint64           `json:"refused"`
+	Checksum  string           `json:"checksum"`
+	SendLate  sendLate         `json:"send_late"`
+	GC        collectorFigures `json:"gc"`
+	GCProcess collectorFigures `json:"gc_process"`
+	// Averages over all parts of the run.
+	MallocsPerRequest float64 `json:"mallocs_per_request"`
+	BytesPerRequest   float64 `json:"bytes_per_request"`
+	// Of the recorded part.
+	Mallocs        uint64 `json:"mallocs"`
+	AllocatedBytes uint64 `json:"allocated_bytes"`
+	SettledWindows uint64 `json:"settled_windows"`
+	SwapsMissed    uint64 `json:"swaps_missed"`
+	ScheduleKept   bool   `json:"schedule_kept"`
+	Partial        string `json:"partial,omitempty"`
 }
 
 // sendLate says how long after their intended starts requests were started.

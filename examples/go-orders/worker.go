@@ -25,7 +25,8 @@ type worker struct {
 	// What is left when it ended.
 	checksum   uint64 // of the rehearsal
 	rehearsed  bool
-	requests   uint64
+	requests   uint64 // of the recorded part
+	handled    uint64 // of all parts
 	recording  bool   // the warm-up is over
 	onTime     uint64 // done before the schedule's end
 	unserved   uint64
@@ -99,6 +100,7 @@ func (w *worker) rehearse(plan inProcessPlan) {
 			return
 		}
 		w.service.handle(w.corpus.request(n*workers + uint64(w.number)))
+		w.handled++
 	}
 	w.checksum = w.service.checksum
 	w.rehearsed = true
@@ -139,6 +141,7 @@ func (w *worker) follow(lane *lane, t timeline) uint64 {
 		start := now
 		verdict := w.service.handle(w.corpus.request(lane.request))
 		now = w.clock.now()
+		w.handled++
 		if due >= secondEnd {
 			current, secondEnd = w.turn(current, due, t)
 		}

@@ -32,11 +32,14 @@
 //!    ```json
 //!    {"kind":"ended","requests":2400000,"unserved":0,"late":0,"refused":0,"settled_windows":24,
 //!     "checksum":"8f3a61d20c9e4b75","schedule_kept":true,
-//!     "gc":{"cycles":93,"pause_total_ns":9300000,"assist_cpu_ns":null},"mallocs":26400000,"allocated_bytes":4100000000}
+//!     "gc":{"cycles":93,"pause_total_ns":9300000,"assist_cpu_ns":null},"mallocs":26400000,"allocated_bytes":4100000000,
+//!     "mallocs_per_request":1.1,"bytes_per_request":170.5}
 //!    ```
 //!    `requests`: those served after the warm-up; `late`: those of them that ended after the end of the schedule;
 //!    `unserved`: those that never were; `refused`: those that were answered with a refusal. `checksum`: a digest of what
 //!    was computed. `gc`, `mallocs` and `allocated_bytes`: the runtime's own account of the same time; may be missing.
+//!    `mallocs_per_request`, `bytes_per_request`: averages over all that was ever served, since in the time that is
+//!    recorded a program that lags behind serves the warm-up's requests as well; else they follow from the totals.
 //!    `partial`: why the run was cut short, if it was.
 //!
 //! A program that ends without a last line leaves a partial recording.

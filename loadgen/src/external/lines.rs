@@ -58,7 +58,7 @@ pub(super) struct Second {
 }
 
 /// The last line.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(super) struct EndedLine {
     pub(super) requests: u64,
     pub(super) unserved: u64,
@@ -77,6 +77,10 @@ pub(super) struct EndedLine {
     #[serde(default)]
     pub(super) allocated_bytes: Option<u64>,
     #[serde(default)]
+    pub(super) mallocs_per_request: Option<f64>,
+    #[serde(default)]
+    pub(super) bytes_per_request: Option<f64>,
+    #[serde(default)]
     pub(super) partial: Option<String>,
 }
 
@@ -91,7 +95,7 @@ pub(super) struct Collections {
 }
 
 /// What a line says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Line {
     Started(Started),
     Second(Second),
@@ -249,6 +253,14 @@ fn checked_end(ended: &EndedLine) -> Result<(), String> {
         && (ended.checksum.bytes()).all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     if !digits && !ended.checksum.is_empty() {
         return Err("has a checksum that is not 16 hexadecimal digits".to_owned());
+    }
+    let averages = [ended.mallocs_per_request, ended.bytes_per_request];
+    if let Some(average) = averages
+        .into_iter()
+        .flatten()
+        .find(|average| *average < 0.0)
+    {
+        return Err(format!("says that a request allocates {average}"));
     }
     if ended.late > ended.requests {
         return Err(format!(

@@ -349,16 +349,17 @@ fn settings(started: &Started) -> String {
     texts.join(" ")
 }
 
-/// Per request, by the runtime's own account. It counts what it gave out; what it took back nobody asked it.
+/// Per request, by the program's own account, or from its totals: those of a program that lags behind include what
+/// was served of the warm-up. It counts what it gave out; what it took back nobody asked it.
 #[allow(clippy::cast_precision_loss)] // figures for people
 fn allocations(ended: &EndedLine) -> Option<Allocations> {
     let per_request = |amount: u64| amount as f64 / ended.requests as f64;
     let (mallocs, bytes) = (ended.mallocs?, ended.allocated_bytes?);
     (ended.requests > 0).then(|| Allocations {
         requests: ended.requests,
-        allocations_per_request: per_request(mallocs),
+        allocations_per_request: ended.mallocs_per_request.unwrap_or(per_request(mallocs)),
         frees_per_request: 0.0,
-        bytes_per_request: per_request(bytes),
+        bytes_per_request: ended.bytes_per_request.unwrap_or(per_request(bytes)),
     })
 }
 

@@ -4,7 +4,7 @@
 //! of the demo, a step of about a sixth at a time, until the form keeps up: nearly all is done in time, and in the last
 //! second the queue was empty at some moment, so that it does not grow. A saturated step worked all the time, warm-up
 //! included: more than what it got done in that time it cannot hold, which spares the steps above that. Three
-//! seconds a step, five or six steps.
+//! seconds a step, five or six steps; the one that is taken is driven once more, for longer.
 
 use anyhow::{Result, bail};
 use tailcut_loadgen::{Nanos, Rate, RunOutcome};
@@ -24,6 +24,9 @@ const LADDER: [u64; 18] = [
 /// How long a step is driven, after the warm-up.
 const STEP: Nanos = Nanos(2 * Nanos::SECOND.0);
 const WARMUP: Nanos = Nanos::SECOND;
+/// How long the step that is taken must hold once more: the collector's longer rhythms, and a neighbour's, take
+/// seconds.
+const CONFIRMED: Nanos = Nanos(6 * Nanos::SECOND.0);
 /// How long a backlog is worked off after that, before the rest is given up.
 const GRACE: Nanos = Nanos::from_millis(200);
 /// Share of what is due that must be done by the end.
@@ -52,11 +55,17 @@ pub fn search(
             format::rate(rate.as_f64())
         ));
         let form = GoForm::Heap;
-        let run = session
-            .go_run(form, form.key())
-            .at(rate)
-            .lasting(STEP, WARMUP);
-        let step = run.trial_with(service, interrupt, |outcome| Step::of(&outcome))?;
+        let mut step = Step::NONE;
+        for length in [STEP, CONFIRMED] {
+            let run = session
+                .go_run(form, form.key())
+                .at(rate)
+                .lasting(length, WARMUP);
+            step = run.trial_with(service, interrupt, |outcome| Step::of(&outcome, length))?;
+            if interrupt.requested() || !step.held() {
+                break;
+            }
+        }
         if interrupt.requested() {
             return Ok(None);
         }
@@ -91,8 +100,16 @@ struct Step {
 }
 
 impl Step {
+    /// Nothing was driven yet.
+    const NONE: Step = Step {
+        share: 0.0,
+        kept: false,
+        quickest: Nanos(u64::MAX),
+        most: f64::INFINITY,
+    };
+
     #[allow(clippy::cast_precision_loss)] // a share
-    fn of(outcome: &RunOutcome) -> Result<Step> {
+    fn of(outcome: &RunOutcome, length: Nanos) -> Result<Step> {
         let result = outcome.meta.result.clone().unwrap_or_default();
         let recording = Recording::read(&outcome.dir)?;
         let last = recording
@@ -101,7 +118,7 @@ impl Step {
             .rfind(|interval| interval.series == RESPONSE && !interval.histogram.is_empty());
         let given_up = result.unserved > 0;
         let warmup = outcome.meta.load.rate_target * WARMUP.as_secs_f64();
-        let all = (WARMUP + STEP + GRACE).as_secs_f64();
+        let all = (WARMUP + length + GRACE).as_secs_f64();
         Ok(Step {
             most: match given_up {
                 true => (warmup + result.completed as f64) / all,

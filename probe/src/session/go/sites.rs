@@ -58,6 +58,17 @@ impl GoSites {
         if selection.has(Group::Gc) {
             sites.add_world(known);
         }
+        let of_goroutines = [Group::Gc, Group::GcDetail, Group::GoAlloc];
+        if !known.program.passes_registers()
+            && of_goroutines.iter().any(|group| selection.has(*group))
+        {
+            // The register that is read as the goroutine holds something else there.
+            sites.left_out.push(format!(
+                "calls of goroutines (assists, allocations): {} passes arguments on the stack; it takes Go 1.17 or newer",
+                known.program.version()
+            ));
+            return sites;
+        }
         let calls = [
             (
                 Fixed::GcAssist,
