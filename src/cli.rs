@@ -78,9 +78,12 @@ pub struct DemoArguments {
     /// --incident searched, from 2.4M downwards].
     #[arg(long, value_name = "RATE")]
     pub rate: Option<Rate>,
-    /// Length of each measured run. Every variant runs twice, after one second of warm-up.
+    /// Length of each measured run, after one second of warm-up.
     #[arg(long, default_value = "6s", value_name = "TIME", value_parser = run_length)]
     pub duration: Nanos,
+    /// Runs of every variant, A B B A. More of them tell smaller differences [default: 2; with --incident 4].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: Option<u32>,
     /// The heap allocator to compare the pool with [default: all; with --incident jemalloc and mimalloc].
     #[arg(long, value_enum)]
     pub allocator: Option<AllocatorChoice>,

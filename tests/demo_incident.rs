@@ -141,8 +141,7 @@ fn flags_that_make_no_sense_together_are_refused() {
 
 /// Runs of this length at a rate that a debug build holds beside other tests, recorded in `out`.
 fn short(duration: &str) -> Vec<&str> {
-    let words =
-        "--rate 10k --window 1000 --allocator jemalloc --no-trace --json --out out --duration";
+    let words = "--rate 10k --window 1000 --allocator jemalloc --runs 2 --no-trace --json --out out --duration";
     words.split(' ').chain([duration]).collect()
 }
 

@@ -11,15 +11,34 @@ import (
 	"time"
 )
 
-// printEvery is how often finished seconds are looked for. Polled, so that a worker need not wake
-// anybody: that would be a system call in a request's time.
-const printEvery = 10 * time.Millisecond
+// When finished seconds are looked for: by the clock, so that a worker need not wake anybody (that
+// would be a system call in a request's time); and rarely, because it takes a processor, of which there may
+// be no more than workers.
+const (
+	earlier  = 5_000_000  // before the first recorded request: to read what the collector did so far
+	later    = 20_000_000 // after a second: a request that was due in it has been served by then
+	atTheEnd = 10_000_000 // what is late is being served
+)
+
+// nextLook is when to look again, by the clock of the timeline.
+func nextLook(now uint64, t timeline) uint64 {
+	switch {
+	case now+earlier < t.record:
+		return t.record - earlier
+	case now < t.record:
+		return t.record + second + later
+	case now < t.end:
+		return t.record + ((now-t.record)/second+1)*second + later
+	default:
+		return now + atTheEnd
+	}
+}
 
 // runInProcess rehearses, then loads the service within this process by its plan, and prints what
 // was measured. This goroutine prints; each worker has a thread of its own.
 func runInProcess(plan inProcessPlan, out io.Writer) error {
 	var halt atomic.Bool
-	stopListening := haltOnSignal(&halt)
+	interrupted, stopListening := haltOnSignal(&halt)
 	defer stopListening()
 
 	collector := newCollectorReader()
@@ -73,7 +92,12 @@ func runInProcess(plan inProcessPlan, out io.Writer) error {
 	}
 	atStart, following := collector.read(), true
 	for following && err == nil {
-		time.Sleep(printEvery)
+		now := clock.now()
+		select {
+		case <-time.After(time.Duration(nextLook(now, timeline) - now)):
+		case <-interrupted:
+			time.Sleep(atTheEnd)
+		}
 		if clock.now() < timeline.record {
 			// As near as it can be had to the first recorded request, from before it.
 			atStart = collector.read()
@@ -154,16 +178,20 @@ func anyHalted(workers []*worker) bool {
 	return false
 }
 
-// haltOnSignal sets halt at SIGINT and SIGTERM, until the function that it gives is called.
-func haltOnSignal(halt *atomic.Bool) func() {
+// haltOnSignal sets halt at SIGINT and SIGTERM, and closes the channel that it gives, until the function that it gives is
+// called.
+func haltOnSignal(halt *atomic.Bool) (interrupted <-chan struct{}, stop func()) {
 	signals := make(chan os.Signal, 1)
+	first := make(chan struct{})
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		for range signals {
-			halt.Store(true)
+			if !halt.Swap(true) {
+				close(first)
+			}
 		}
 	}()
-	return func() {
+	return first, func() {
 		signal.Stop(signals)
 		close(signals)
 	}

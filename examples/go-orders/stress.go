@@ -51,7 +51,7 @@ type stressor struct {
 
 func runStress(plan stressPlan, out io.Writer) error {
 	var halt atomic.Bool
-	stopListening := haltOnSignal(&halt)
+	_, stopListening := haltOnSignal(&halt)
 	defer stopListening()
 	if err := printLine(out, stressStarted{"started", thisProcess()}); err != nil {
 		return err

@@ -92,6 +92,7 @@ pub enum Fixed {
     GcStwMarkTermination,
     GcStwOther,
     GcAssist,
+    GcWorker,
     GcAssistWork,
     GcSweepAssist,
     GoHeapGrow,
@@ -104,7 +105,7 @@ pub enum Fixed {
 }
 
 /// All of them, in the order of their numbers.
-pub const FIXED: [Fixed; 48] = [
+pub const FIXED: [Fixed; 49] = [
     Fixed::Mmap,
     Fixed::Munmap,
     Fixed::Mremap,
@@ -144,6 +145,7 @@ pub const FIXED: [Fixed; 48] = [
     Fixed::GcStwMarkTermination,
     Fixed::GcStwOther,
     Fixed::GcAssist,
+    Fixed::GcWorker,
     Fixed::GcAssistWork,
     Fixed::GcSweepAssist,
     Fixed::GoHeapGrow,

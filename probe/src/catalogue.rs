@@ -677,6 +677,15 @@ fn fixed(series: Fixed) -> Series {
             "probe sites in gcAssistAlloc",
             goroutine,
         ),
+        Fixed::GcWorker => (
+            "gc_worker",
+            Gc,
+            Nanoseconds,
+            true,
+            "a processor marks for the collector, and runs no goroutine meanwhile",
+            "probe sites in gcDrain",
+            None,
+        ),
         Fixed::GcAssistWork => (
             "gc_assist_work",
             GcDetail,

@@ -121,16 +121,21 @@ struct Traced {
     mark_ns: f64,
     mark_termination_ns: f64,
     assists_ns: f64,
+    workers_ns: f64,
 }
 
 impl Collected {
     fn start(build: Build) -> Collected {
+        Collected::start_with(build, 2)
+    }
+
+    fn start_with(build: Build, processors: u32) -> Collected {
         let folder = tempfile::tempdir().unwrap();
         let trace = File::create(folder.path().join("trace")).unwrap();
         let mut command = Command::new(built(build));
         command
             .env("GODEBUG", "gctrace=1")
-            .env("GOMAXPROCS", "2")
+            .env("GOMAXPROCS", processors.to_string())
             .stderr(Stdio::from(trace));
         let mut talker = Talker::start(&mut command);
         assert_eq!(talker.line().as_deref(), Some("ready"));
@@ -203,6 +208,7 @@ impl Traced {
             mark_ns: clock[1],
             mark_termination_ns: clock[2],
             assists_ns: cpu[1],
+            workers_ns: cpu[2],
         })
     }
 
@@ -301,6 +307,31 @@ fn the_time_in_assists_is_that_of_the_runtimes_own_trace() {
             .map(|event| event.by.as_deref().unwrap_or_default());
         assert!(by.all(|by| by.starts_with("goroutine ")));
     });
+}
+
+#[test]
+fn marking_in_the_background_is_that_of_the_runtimes_own_trace_and_stops_who_has_one_processor() {
+    if is_skipped() {
+        return;
+    }
+    let _alone = alone();
+    for processors in [1, 2] {
+        common::within_five_attempts(|| {
+            let mut program = Collected::start_with(PLAIN, processors);
+            let mut session = program.attach("gc");
+            let before = program.traced().len();
+            let (seen, _) = program.work(&mut session, "storm 1500 60");
+            let traced = program.traced().split_off(before);
+            let workers = seen.sums("gc_worker");
+            // Marking of processors that nobody wanted is neither in ours nor in theirs.
+            let theirs = Traced::sum(&traced, |one| one.workers_ns);
+            let what = format!("workers, {processors} processors");
+            assert_near(&what, workers.total as f64, theirs, 0.1, 0.0);
+            let mut of_all = seen.ticks.iter().flat_map(|tick| &tick.series);
+            let series = of_all.find(|one| one.name == "gc_worker").unwrap();
+            assert_eq!(series.series.process_wide, processors == 1);
+        });
+    }
 }
 
 #[test]

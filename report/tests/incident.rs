@@ -186,6 +186,7 @@ fn what_slow_requests_are_owed_to_is_told_by_the_collector_s_parts() {
     assert!((owed.stop_the_world - 0.2).abs() < 0.01, "{owed:?}");
     let all = [
         owed.mark_assist,
+        owed.background_marking,
         owed.sweep_assist,
         owed.stop_the_world,
         owed.other_pauses,

@@ -29,7 +29,7 @@ use crate::cli::DemoArguments;
 use crate::interrupt::Interrupt;
 
 pub use self::build::GoService;
-pub use self::go_run::{GoForm, GoRun};
+pub use self::go_run::{GoForm, GoRun, PROCESSORS};
 pub use self::toolchain::Toolchain;
 
 /// The rate of the demo, from which the search begins.

@@ -1,6 +1,6 @@
 //! `tailcut demo`: the whole loop on this machine.
 //!
-//! Counts the allocations of a request on each variant, then measures every variant twice, in the
+//! Counts the allocations of a request on each variant, then measures every variant as often as asked for, in the
 //! order A B B A, each run in a process of its own ([`child`]); makes the report from the
 //! recordings alone.
 //!

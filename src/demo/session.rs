@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use tailcut_loadgen::Rate;
 use tailcut_report::recording::Allocations;
 
-use super::incident::{GoForm, GoRun, GoService, HIGHEST_RATE};
+use super::incident::{GoForm, GoRun, GoService, HIGHEST_RATE, PROCESSORS};
 use super::order::{Measured, Order, Task, Variant};
 use super::progress::Progress;
 use super::traced::Tracing;
@@ -16,6 +16,9 @@ use crate::cli::{AllocatorChoice, DemoArguments};
 use crate::interrupt::Interrupt;
 
 const SECOND: u64 = 1_000_000_000;
+/// Runs of every variant unless somebody says otherwise. The tail that a collector makes differs more from run to run.
+const RUNS: u32 = 2;
+const RUNS_OF_THE_INCIDENT: u32 = 4;
 /// Live orders of the demo, and of the incident, unless somebody says otherwise.
 const WINDOW: u64 = 120_000;
 const WINDOW_OF_THE_INCIDENT: u64 = 100_000;
@@ -38,6 +41,8 @@ pub struct Session {
     contenders: Vec<Contender>,
     /// Every run in Rust is this one, but for its variant and task.
     template: Order,
+    /// Runs of each contender.
+    repetitions: u32,
     tracing: Tracing,
     /// The service in Go, if it is to be measured and has been built.
     go: Option<GoService>,
@@ -82,9 +87,11 @@ impl Session {
                 .chain(std::env::args().skip(1))
                 .collect(),
         };
+        let usual_runs = if with_go { RUNS_OF_THE_INCIDENT } else { RUNS };
         Session {
             contenders,
             template,
+            repetitions: arguments.runs.unwrap_or(usual_runs),
             tracing: Tracing::decide(arguments),
             go: None,
             lowered: false,
@@ -143,7 +150,7 @@ impl Session {
     }
 
     fn runs(&self) -> usize {
-        2 * self.contenders.len() + usize::from(self.lowered)
+        self.repetitions as usize * self.contenders.len() + usize::from(self.lowered)
     }
 
     pub fn announcement(&self, out: &Path) -> String {
@@ -165,8 +172,18 @@ impl Session {
             }
             Some(reason) => reason,
         };
+        let processors = match (&self.go, std::env::var(PROCESSORS)) {
+            (None, _) => String::new(),
+            (Some(_), Ok(set)) if !set.is_empty() => {
+                format!("The service in Go has {PROCESSORS}={set}, as it was set here.\n")
+            }
+            (Some(_), _) => format!(
+                "The service in Go has as many processors as workers ({PROCESSORS}={workers}), as the one of the incident, whose \
+                 cores all served; set {PROCESSORS} for another number.\n"
+            ),
+        };
         format!(
-            "{rate} orders/s, settled {window} at a time, {workers} worker{}; {} runs of {} s, A B B A, recorded in {}\n{cores}{root}",
+            "{rate} orders/s, settled {window} at a time, {workers} worker{}; {} runs of {} s, A B B A, recorded in {}\n{processors}{cores}{root}",
             if *workers == 1 { "" } else { "s" },
             self.runs(),
             duration_ns / SECOND,
@@ -192,7 +209,8 @@ impl Session {
         let Some(allocations) = self.count(interrupt, progress)? else {
             return Ok(Ended::AllRuns);
         };
-        for (sequence, (run, index)) in there_and_back(self.contenders.len()).enumerate() {
+        let turns = there_and_back(self.contenders.len(), self.repetitions);
+        for (sequence, (run, index)) in turns.enumerate() {
             let turn = Turn {
                 out,
                 run,
@@ -222,7 +240,7 @@ impl Session {
             let turn = Turn {
                 out,
                 run: 1,
-                sequence: 2 * self.contenders.len() as u32,
+                sequence: self.repetitions * self.contenders.len() as u32,
             };
             self.measure_go(incident::saturated(self), &turn, interrupt, progress)?;
         }
@@ -319,8 +337,22 @@ fn heaps(choice: Option<AllocatorChoice>, with_go: bool) -> Vec<Allocator> {
 }
 
 /// The order A B B A, so that drift of the machine falls on all alike: which repetition, from 1, and of which.
-fn there_and_back(contenders: usize) -> impl Iterator<Item = (u32, usize)> {
-    let there = (0..contenders).map(|index| (1, index));
-    let and_back = (0..contenders).rev().map(|index| (2, index));
-    there.chain(and_back)
+fn there_and_back(contenders: usize, repetitions: u32) -> impl Iterator<Item = (u32, usize)> {
+    (1..=repetitions).flat_map(move |run| {
+        (0..contenders).map(move |place| match run % 2 {
+            1 => (run, place),
+            _ => (run, contenders - 1 - place),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::there_and_back;
+
+    #[test]
+    fn who_ran_last_runs_first_in_the_next_repetition() {
+        let turns: Vec<(u32, usize)> = there_and_back(2, 3).collect();
+        assert_eq!(turns, [(1, 0), (1, 1), (2, 1), (2, 0), (3, 0), (3, 1)]);
+    }
 }

@@ -5,6 +5,10 @@
 //! it then is; a goroutine's stack may move meanwhile, so places on it mean nothing. A site that a call passes
 //! twice (the check of the stack's room, which grows the stack and begins again) begins it anew.
 //!
+//! **Marking in the background** is of a goroutine of the runtime's on its thread's own stack, where the register holds that
+//! stack's goroutine: one for each thread, so that it tells calls apart as well. Marking that only uses a processor which nobody
+//! wants holds up nobody, and is passed over.
+//!
 //! **Stops of the world** are one at a time in a process. What is hit between the stop and the start says which it
 //! is: `startCycle` that it is a collection's sweep termination, `gcMarkTermination` its mark
 //! termination. The ends are where the runtime reads its own clock for `MemStats.PauseNs`: sweep termination
@@ -27,6 +31,9 @@ use super::recording::{Span, is_valid, now};
 use super::registers::{Registers, send_if_slow, site_of};
 use super::target::{Who, current};
 
+/// Among the flags of `gcDrain` (`runtime/mgcmark.go`, all releases since Go 1.10): the processor was idle.
+const DRAIN_IDLE: u64 = 1 << 2;
+
 /// A call of a Go function begins. Places: bytes, detail.
 #[uprobe]
 pub fn go_enter(ctx: ProbeContext) -> u32 {
@@ -40,6 +47,9 @@ pub fn go_enter(ctx: ProbeContext) -> u32 {
             detail: registers.value(&site.places[1]),
             start_ns: now(),
         };
+        if site.series == Fixed::GcWorker as u32 && call.detail & DRAIN_IDLE != 0 {
+            return 0;
+        }
         let _ = GO_CALLS.insert(key, call, 0);
     }
     0
@@ -165,7 +175,10 @@ fn finish(who: Who, site: &Site, registers: &Registers, call: &GoCall, end_ns: u
 /// Which sites a series' are attached with.
 #[inline(always)]
 fn hooks_of(series: u32) -> u32 {
-    if series == Fixed::GcAssist as u32 || series == Fixed::GoHeapGrow as u32 {
+    if series == Fixed::GcAssist as u32
+        || series == Fixed::GcWorker as u32
+        || series == Fixed::GoHeapGrow as u32
+    {
         VALID_ASSISTS
     } else {
         VALID_CALLS

@@ -89,7 +89,7 @@ pub enum GoError {
 }
 
 /// The symbols of the runtime that are looked up, where a program has symbols.
-const SYMBOLS: [&str; 7] = [
+const SYMBOLS: [&str; 8] = [
     "runtime.pclntab",
     "runtime.firstmoduledata",
     "runtime.text",
@@ -97,6 +97,7 @@ const SYMBOLS: [&str; 7] = [
     "runtime.sched",
     "runtime.memstats",
     "runtime.work",
+    "runtime.gomaxprocs",
 ];
 
 /// More places that begin like a table of functions are not tried: each is read up to its segment's end.

@@ -666,7 +666,7 @@ const SET_NAMES: [(&str, u32); SETS] = [
     ("allocator calls", VALID_CALLS),
     ("static probes", VALID_PROBES),
     ("stops of the world", VALID_WORLD),
-    ("mark assists", VALID_ASSISTS),
+    ("marking", VALID_ASSISTS),
 ];
 
 /// The set that a series' sites are in.
@@ -674,6 +674,7 @@ fn set_of(series: &Series) -> Option<usize> {
     match series.group {
         group if group.is_windowed() => Some(0),
         Group::Pool => Some(1),
+        Group::Gc if series.number == Fixed::GcWorker as u32 => Some(3),
         Group::Gc if series.process_wide || series.name == "gc_cycle" => Some(2),
         Group::Gc if series.is_of_runtime() => None,
         Group::Gc => Some(3),
@@ -784,7 +785,15 @@ fn series_of(options: &Options, go: Option<&GoTarget>, sites: &UserSites) -> Vec
                 }
                 _ => series.name.to_owned(),
             };
-            (series, name)
+            let stands_still = go.is_some_and(|go| go.stands_still_in(series.number));
+            let process_wide = series.process_wide || stands_still;
+            (
+                Series {
+                    process_wide,
+                    ..series
+                },
+                name,
+            )
         })
         .collect()
 }

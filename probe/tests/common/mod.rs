@@ -264,9 +264,9 @@ pub fn watch<T: Send>(session: &mut Session, work: impl FnOnce() -> T + Send) ->
 /// Runs a check of lengths again if it fails, four times at most, and says so: on a shared machine the
 /// hypervisor takes a CPU away in the middle of what is measured now and then, and so for a while. What is
 /// wrong is wrong five times.
-pub fn within_five_attempts(check: fn()) {
+pub fn within_five_attempts(check: impl Fn() + std::panic::RefUnwindSafe) {
     for attempt in 1..5 {
-        if std::panic::catch_unwind(check).is_ok() {
+        if std::panic::catch_unwind(&check).is_ok() {
             return;
         }
         eprintln!("attempt {attempt} failed (see above); once more");

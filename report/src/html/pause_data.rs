@@ -21,7 +21,7 @@ const MOST_WINDOWS: usize = 500;
 /// Colours that the style sheet has for series.
 const COLOURS: usize = 8;
 /// Those that are left where a garbage collector has its own.
-const BESIDE_A_COLLECTOR: [usize; 5] = [1, 2, 3, 5, 6];
+const BESIDE_A_COLLECTOR: [usize; 4] = [1, 2, 3, 5];
 
 #[derive(Serialize)]
 pub(super) struct PauseData {
@@ -134,6 +134,7 @@ pub(super) fn colour(kinds: &[&str], place: usize) -> String {
 fn fixed(kind: &str) -> Option<usize> {
     match kind {
         "gc_assist" | "gc_sweep_assist" => Some(4),
+        "gc_worker" => Some(6),
         stop if stop.starts_with("gc_stw_") => Some(0),
         "gc_cycle" => Some(7),
         _ => None,
@@ -282,12 +283,13 @@ mod tests {
             "gc_assist",
             "page_fault",
             "munmap",
+            "gc_worker",
             "futex",
         ];
         let colours: Vec<String> = (0..kinds.len())
             .map(|place| colour(&kinds, place))
             .collect();
-        assert_eq!(colours, ["k1", "k0", "k2", "k4", "k3", "k5", "k6"]);
+        assert_eq!(colours, ["k1", "k0", "k2", "k4", "k3", "k5", "k6", "k1"]);
         assert_eq!(colour(&kinds[..1], 0), "k0");
         assert_eq!(colour(&kinds[..1], 9), "k1");
     }

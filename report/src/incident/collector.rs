@@ -19,6 +19,8 @@ const CYCLE: &str = "gc_cycle";
 const STOP_THE_WORLD: &str = "gc_stw_";
 /// The series in which a thread that allocates does the collector's marking.
 const ASSIST: &str = "gc_assist";
+/// The series in which a processor does so that would run the service otherwise.
+const WORKER: &str = "gc_worker";
 /// The same for its sweeping.
 const SWEEP_ASSIST: &str = "gc_sweep_assist";
 
@@ -68,6 +70,11 @@ pub(super) fn runtime(run: &RunDigest) -> Option<&Runtime> {
 /// Whether time in a series is mark assist.
 pub(super) fn is_assist(series: &str) -> bool {
     series == ASSIST
+}
+
+/// Whether it is marking in the background.
+pub(super) fn is_background(series: &str) -> bool {
+    series == WORKER
 }
 
 /// Whether it is sweeping on the allocating thread.

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::collector::{is_assist, is_sweep_assist, stops_the_world};
+use super::collector::{is_assist, is_background, is_sweep_assist, stops_the_world};
 use crate::blame::{BlameMode, BlameSummary};
 use crate::format;
 
@@ -17,7 +17,9 @@ pub struct Owed {
     pub time_ns: u64,
     /// Marking for the collector on the thread that served, and the backlog that it left.
     pub mark_assist: f64,
-    /// The same of sweeping.
+    /// Marking in the background, where that left the service no processor, and the backlog that it left.
+    pub background_marking: f64,
+    /// Sweeping on the thread that served.
     pub sweep_assist: f64,
     /// The collector stopping all threads.
     pub stop_the_world: f64,
@@ -37,14 +39,17 @@ impl Owed {
         }
         let of = |wanted: &dyn Fn(&str) -> bool| -> f64 {
             let kinds = blame.kinds.iter().filter(|kind| wanted(&kind.kind));
-            kinds.map(|kind| blame.share(kind.time_ns)).sum()
+            // A sum of nothing is −0.
+            kinds.map(|kind| blame.share(kind.time_ns)).sum::<f64>() + 0.0
         };
-        let collector =
-            |name: &str| is_assist(name) || is_sweep_assist(name) || stops_the_world(name);
+        let collector = |name: &str| {
+            is_assist(name) || is_background(name) || is_sweep_assist(name) || stops_the_world(name)
+        };
         Some(Owed {
             requests: blame.requests,
             time_ns: blame.time_ns,
             mark_assist: of(&is_assist),
+            background_marking: of(&is_background),
             sweep_assist: of(&is_sweep_assist),
             stop_the_world: of(&stops_the_world),
             other_pauses: of(&|name| !collector(name)),
@@ -57,6 +62,7 @@ impl Owed {
     pub(crate) fn sentence(&self, whose: &str) -> String {
         let parts = [
             (self.mark_assist, "mark assist", true),
+            (self.background_marking, "background marking", false),
             (self.stop_the_world, "stop-the-world", true),
             (self.sweep_assist, "sweep assist", false),
             (self.other_pauses, "other pauses", false),

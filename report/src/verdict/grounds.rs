@@ -145,7 +145,11 @@ pub(super) fn context(variants: &[Variant], pair: Option<Pair>) -> Vec<String> {
         ));
     }
     let refused = total(variants.iter().map(|variant| variant.summary.rejected));
-    if refused > 0 {
+    // One request in ten thousand cannot move what one in a thousand exceeds.
+    let matters = |variant: &Variant| {
+        variant.summary.rejected.saturating_mul(10_000) > variant.summary.requests
+    };
+    if variants.iter().any(matters) {
         notes.push(format!(
             "{} requests were refused; a refusal is quick and flatters the percentiles.",
             format::count(refused as f64)

@@ -18,6 +18,8 @@ use crate::interrupt::Interrupt;
 
 /// What requests are made from: the seed of all runs of the demo.
 const SEED: u64 = 1;
+/// How many goroutines of a Go program can run at one time, in its environment.
+pub const PROCESSORS: &str = "GOMAXPROCS";
 /// Of what the service says on standard error, so much is shown.
 const SHOWN_BYTES: u64 = 2_000;
 
@@ -202,6 +204,7 @@ impl GoRun {
             .args(["--window", &self.window.to_string()])
             .args(["--workers", &self.workers.to_string()])
             .args(["--seed", &SEED.to_string()])
+            .envs(self.processors())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(messages);
@@ -214,6 +217,13 @@ impl GoRun {
         // allocates nothing and takes no lock.
         unsafe { command.pre_exec(with_the_parent) };
         command.spawn().context("cannot start the service in Go")
+    }
+
+    /// As many processors as workers, unless somebody set another number: as in the incident, where every processor
+    /// served, the collector then has none of its own.
+    fn processors(&self) -> Option<(&'static str, String)> {
+        let is_set = std::env::var_os(PROCESSORS).is_some_and(|value| !value.is_empty());
+        (!is_set).then(|| (PROCESSORS, self.workers.to_string()))
     }
 
     fn about(&self, service: &GoService, process: u32) -> About {

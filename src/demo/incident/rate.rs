@@ -24,7 +24,7 @@ const LADDER: [u64; 18] = [
 /// How long a step is driven, after the warm-up.
 const STEP: Nanos = Nanos(2 * Nanos::SECOND.0);
 const WARMUP: Nanos = Nanos::SECOND;
-/// How long the step that is taken must hold once more: the collector's longer rhythms, and a neighbour's, take
+/// How long the step that is taken must hold twice more: the collector's longer rhythms, and a neighbour's, take
 /// seconds.
 const CONFIRMED: Nanos = Nanos(6 * Nanos::SECOND.0);
 /// How long a backlog is worked off after that, before the rest is given up.
@@ -56,7 +56,7 @@ pub fn search(
         ));
         let form = GoForm::Heap;
         let mut step = Step::NONE;
-        for length in [STEP, CONFIRMED] {
+        for length in [STEP, CONFIRMED, CONFIRMED] {
             let run = session
                 .go_run(form, form.key())
                 .at(rate)

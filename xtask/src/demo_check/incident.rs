@@ -51,7 +51,7 @@ fn run(program: &Path, folder: &Path) -> Result<Value> {
     const SCHEDULE_MISSED: i32 = 4;
     const ATTEMPTS: u32 = 3;
     for attempt in 1..=ATTEMPTS {
-        let words = "demo --incident go --json --rate 100k --duration 2s --window 20000 --allocator jemalloc --out";
+        let words = "demo --incident go --json --rate 100k --duration 2s --window 20000 --allocator jemalloc --runs 2 --out";
         let output = Command::new(program)
             .args(words.split(' '))
             .arg(folder.join(format!("incident-{attempt}")))

@@ -179,8 +179,8 @@ impl GoProgram {
         Ok(fields.iter().map(offset).collect())
     }
 
-    /// The address in the process of the runtime's variable `name`: `runtime.sched`, `runtime.memstats`
-    /// or `runtime.work`. None in a program without symbols.
+    /// The address in the process of the runtime's variable `name`: `runtime.sched`, `runtime.memstats`,
+    /// `runtime.work` or `runtime.gomaxprocs`. None in a program without symbols.
     #[must_use]
     pub fn runtime_variable(&self, name: &str) -> Option<u64> {
         Some(self.address_in_process(self.symbol(name)?))

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `sites.rs` | which functions are probed for which series |
 //! | `behind_calls.rs` | where calls end, seen from their callers |
+//! | `processors.rs` | how many goroutines can run at one time |
 //! | `histograms.rs` | what the runtime counts by itself, read from its memory |
 //! | `reasons.rs` | why the world was stopped, in words |
 //!
@@ -12,6 +13,7 @@
 
 mod behind_calls;
 mod histograms;
+mod processors;
 mod reasons;
 mod sites;
 
@@ -38,6 +40,8 @@ pub(crate) struct GoTarget {
     /// By the number of their series.
     histograms: Vec<(u32, RuntimeHistogram)>,
     types: HashMap<u64, String>,
+    /// Whether only one goroutine can run at one time, as far as it is known.
+    one_at_a_time: bool,
     /// What was asked for and cannot be had, and why.
     pub left_out: Vec<String>,
 }
@@ -66,8 +70,10 @@ impl GoTarget {
             goroutine_number: None,
             histograms: Vec::new(),
             types: HashMap::new(),
+            one_at_a_time: false,
             left_out: Vec::new(),
         };
+        target.one_at_a_time = processors::of(pid, &target.program) == Some(1);
         match &go.layout {
             Ok(layout) => target.use_layout(pid, layout, selection),
             Err(reason) if selection.has(Group::Gc) => {
@@ -117,6 +123,11 @@ impl GoTarget {
             costs,
         };
         GoSites::of(&known, selection)
+    }
+
+    /// Whether all goroutines stand still in a series because there is one processor, which the runtime takes for itself.
+    pub fn stands_still_in(&self, series: u32) -> bool {
+        self.one_at_a_time && series == Fixed::GcWorker as u32
     }
 
     /// Whether the runtime counts this series by itself.

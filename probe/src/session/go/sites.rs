@@ -47,6 +47,8 @@ enum Reports {
     Nothing,
     /// The goroutine's number.
     Goroutine,
+    /// This argument: flags.
+    Flags(u8),
     /// These arguments: bytes, and the address of a type.
     Allocation(u8, u8),
 }
@@ -75,6 +77,12 @@ impl GoSites {
                 Group::Gc,
                 "runtime.gcAssistAlloc",
                 Reports::Goroutine,
+            ),
+            (
+                Fixed::GcWorker,
+                Group::Gc,
+                "runtime.gcDrain",
+                Reports::Flags(1),
             ),
             (
                 Fixed::GoHeapGrow,
@@ -227,6 +235,7 @@ impl GoSites {
     ) {
         let wanted = match reports {
             Reports::Allocation(bytes, type_description) => vec![bytes, type_description],
+            Reports::Flags(flags) => vec![flags],
             Reports::Goroutine | Reports::Nothing => Vec::new(),
         };
         let plan = match known.plan(function, &wanted, Purpose::Latency) {
@@ -269,6 +278,7 @@ impl GoSites {
                         offset: offset as i64,
                     }),
             ],
+            Reports::Flags(flags) => [Place::NOWHERE, here(flags)],
             Reports::Allocation(bytes, type_description) => [here(bytes), here(type_description)],
         };
         let site = |action, [bytes, detail]: [Place; 2]| Site {
