@@ -18,6 +18,8 @@ use crate::stop::Stop;
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Lines of call sites, and of slow events.
 const LINES: usize = 10;
+/// Wide enough for `gc_stw_sweep_termination`.
+const EVENT: usize = 24;
 
 /// Waits for one interval of `source`, and writes it to `out` as tables of text.
 ///
@@ -74,12 +76,17 @@ fn text(model: &Model) -> String {
     }
     if !model.events.is_empty() {
         lines.push(String::new());
-        lines.push("slow events          length    thread  by whom, of what".to_owned());
+        lines.push(format!(
+            "{} {} {}  by whom, of what",
+            left("slow events", EVENT),
+            right("length", 10),
+            right("thread", 9),
+        ));
     }
     for event in model.events.iter().rev().take(LINES) {
         lines.push(format!(
             "{} {} {}  {}",
-            left(&event.name, 16),
+            left(&event.name, EVENT),
             right(&format::nanos(event.length_ns()), 10),
             right(&event.thread.to_string(), 9),
             clean(&about(event))
