@@ -6,8 +6,10 @@ use tailcut_loadgen::order::wire::{Frame, OrderView, client_id};
 
 fuzz_target!(|data: &[u8]| {
     let mut rest = data;
-    while let Frame::Whole(length) = Frame::find(rest) {
-        let (frame, behind) = rest.split_at(length);
+    // The rest of an order may be still under way.
+    while let Frame::Whole(length) = Frame::find(rest)
+        && let Some((frame, behind)) = rest.split_at_checked(length)
+    {
         let _ = client_id(frame);
         if let Ok(order) = OrderView::decode(frame) {
             assert!(order.items().len() <= frame.len());

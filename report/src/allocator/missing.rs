@@ -42,27 +42,37 @@ pub(super) fn missing(runs: &[&PauseDigest]) -> Vec<NotTraced> {
             });
         }
     };
-    lack(
-        malloc,
-        "calls that allocate: their lengths, sizes and call sites",
-        "malloc",
-        &["malloc:", "malloc@", "malloc "],
-        DEAR,
-    );
-    lack(
-        free,
-        "calls that free, and with them lifetimes",
-        "free",
-        &["free:", "free@", "free "],
-        DEAR,
-    );
-    lack(
-        slow_paths,
-        "slow paths inside the allocator, by its own symbols",
-        "slow-paths",
-        &["slow-paths", "slow paths", "malloc_refill", "malloc_os"],
-        DEAR,
-    );
+    if any(&|series| series.starts_with("gc_") || series.starts_with("go_")) {
+        lack(
+            called(&["go_alloc"]),
+            "calls that allocate in Go's heap: their lengths, sizes and types, and the slow paths in them",
+            "go-alloc",
+            &["go-alloc", "go_alloc", "calls of goroutines"],
+            DEAR,
+        );
+    } else {
+        lack(
+            malloc,
+            "calls that allocate: their lengths, sizes and call sites",
+            "malloc",
+            &["malloc:", "malloc@", "malloc "],
+            DEAR,
+        );
+        lack(
+            free,
+            "calls that free, and with them lifetimes",
+            "free",
+            &["free:", "free@", "free "],
+            DEAR,
+        );
+        lack(
+            slow_paths,
+            "slow paths inside the allocator, by its own symbols",
+            "slow-paths",
+            &["slow-paths", "slow paths", "malloc_refill", "malloc_os"],
+            DEAR,
+        );
+    }
     lack(
         stacks,
         "stacks, and with them the flame graph",

@@ -19,12 +19,14 @@ impl Role {
     /// `None` for a series that is not the allocator's.
     pub(crate) fn of(series: &str) -> Option<Role> {
         Some(match base(series) {
-            "malloc" | "calloc" | "realloc" | "aligned_alloc" | "free" => Role::Function,
-            "sampled_malloc" | "sampled_free" => Role::Sampled,
-            "malloc_refill" | "malloc_arena" | "malloc_os" => Role::SlowPath,
-            "mmap" | "munmap" | "mremap" | "madvise" | "brk" | "page_fault" | "major_fault" => {
-                Role::System
+            "malloc" | "calloc" | "realloc" | "aligned_alloc" | "free" | "go_alloc" => {
+                Role::Function
             }
+            "sampled_malloc" | "sampled_free" => Role::Sampled,
+            "malloc_refill" | "malloc_arena" | "malloc_os" | "go_alloc_refill"
+            | "go_alloc_span" | "go_alloc_os" => Role::SlowPath,
+            "mmap" | "munmap" | "mremap" | "madvise" | "brk" | "page_fault" | "major_fault"
+            | "go_heap_grow" => Role::System,
             "lifetime" => Role::Lifetime,
             _ => return None,
         })
@@ -45,6 +47,9 @@ mod tests {
         assert_eq!(Role::of("malloc"), Some(Role::Function));
         assert_eq!(Role::of("free@jemalloc"), Some(Role::Function));
         assert_eq!(Role::of("malloc_os@mimalloc"), Some(Role::SlowPath));
+        assert_eq!(Role::of("go_alloc"), Some(Role::Function));
+        assert_eq!(Role::of("go_alloc_span"), Some(Role::SlowPath));
+        assert_eq!(Role::of("gc_assist"), None);
         assert_eq!(Role::of("munmap"), Some(Role::System));
         assert_eq!(Role::of("off_cpu"), None);
         assert_eq!(Role::of(""), None);

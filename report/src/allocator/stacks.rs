@@ -206,6 +206,7 @@ fn place(frame: &Frame) -> Place {
         || FUNCTIONS.contains(&name)
         || begins(&PREFIXES)
         || begins(&RUST)
+        || of_go(name)
     {
         Place::Allocator
     } else if module.contains(".so") || module.starts_with('[') {
@@ -213,6 +214,14 @@ fn place(frame: &Frame) -> Place {
     } else {
         Place::Program
     }
+}
+
+/// Whether Go's runtime allocates there, or does what a compiler makes of `make`, `append`, a map and a conversion.
+fn of_go(name: &str) -> bool {
+    const STARTS: [&str; 4] = ["main", "goexit", "rt0_go", "gcBgMarkWorker"];
+    let start = |name: &str| STARTS.iter().any(|start| name.starts_with(start));
+    name.strip_prefix("runtime.")
+        .is_some_and(|name| !start(name))
 }
 
 impl WeighedStack {
@@ -291,6 +300,10 @@ mod tests {
         assert_eq!(of("__libc_start_main_impl", "libc.so.6"), Place::Library);
         assert_eq!(of("mallocate_orders", "orders"), Place::Program);
         assert_eq!(of("do_munmap", "[kernel]"), Place::Kernel);
+        assert_eq!(of("runtime.mallocgc", "orders"), Place::Allocator);
+        assert_eq!(of("runtime.makemap_small", "orders"), Place::Allocator);
+        assert_eq!(of("main.(*service).handle", "orders"), Place::Program);
+        assert_eq!(of("runtime.goexit", "orders"), Place::Program);
     }
 
     #[test]
